@@ -1,0 +1,179 @@
+"""tf.data generators for training, validation and test films; the augmentation.
+
+Every training batch is a pure function of (seed, step): which films it holds and how they are
+moved. So the same seed gives the same batches on any number of threads, and a training that was
+interrupted goes on at the step it had reached.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a training film may differ from the one on disk; zero switches a change off.
+
+    ``rotation`` in degrees either way; ``shift`` and ``zoom`` as shares of the side;
+    ``mirror`` and ``flip`` (left-right, upside down) with probability one half;
+    ``brightness`` added, ``contrast`` and ``gamma`` as log-range either way around 1, on
+    intensities 0..1; ``noise`` the largest standard deviation of Gaussian noise.
+    """
+
+    rotation: float = 0.0
+    shift: float = 0.0
+    zoom: float = 0.0
+    mirror: bool = False
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def moves(self) -> bool:
+        """Whether films are moved (one resampling each)."""
+        return any((self.rotation, self.shift, self.zoom, self.mirror, self.flip))
+
+    @property
+    def tones(self) -> bool:
+        """Whether intensities are changed."""
+        return any((self.brightness, self.contrast, self.gamma, self.noise))
+
+
+def _uniform(seed: tf.Tensor, stream: int, count: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """``count`` draws from [low, high); ``stream`` keeps the kinds of change independent."""
+    return tf.random.stateless_uniform([count], seed + [0, stream], low, high)
+
+
+def transforms(
+    augmentation: Augmentation, count: tf.Tensor, side: int, seed: tf.Tensor
+) -> tf.Tensor:
+    """Draw one affine map a film, as (count, 8) rows for ``ImageProjectiveTransformV3``.
+
+    Rotation, zoom, mirroring and shift are multiplied into a single map about the centre, so
+    that a film is resampled once, however many changes apply. A map takes output pixels to
+    input pixels.
+    """
+    angle = math.radians(augmentation.rotation)
+    angle = _uniform(seed, 1, count, -angle, angle)
+    scale = tf.exp(_uniform(seed, 2, count, -1.0, 1.0) * math.log1p(augmentation.zoom))
+    reach = augmentation.shift * side
+    dx, dy = (_uniform(seed, stream, count, -reach, reach) for stream in (3, 4))
+    mirror = tf.where(_uniform(seed, 5, count, 0, 1) < 0.5 * augmentation.mirror, -1.0, 1.0)
+    flip = tf.where(_uniform(seed, 6, count, 0, 1) < 0.5 * augmentation.flip, -1.0, 1.0)
+    a, b = mirror * scale * tf.cos(angle), -scale * tf.sin(angle) * mirror
+    d, e = flip * scale * tf.sin(angle), flip * scale * tf.cos(angle)
+    centre = (side - 1) / 2
+    c = centre - a * centre - b * centre + dx
+    f = centre - d * centre - e * centre + dy
+    zero = tf.zeros_like(a)
+    return tf.stack([a, b, c, d, e, f, zero, zero], axis=1)
+
+
+def augment(pictures: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+    """Change a batch (n, side, side, 1) of intensities 0..255, float32; same seed, same change.
+
+    What a rotation uncovers is filled with black, the film's own surround.
+    """
+    count, side = tf.shape(pictures)[0], pictures.shape[1]
+    if augmentation.moves:
+        pictures = tf.raw_ops.ImageProjectiveTransformV3(
+            images=pictures,
+            transforms=transforms(augmentation, count, side, seed),
+            output_shape=[side, side],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+    if augmentation.tones:
+        pictures = _retone(pictures / 255.0, augmentation, count, seed) * 255.0
+    return pictures
+
+
+def _retone(
+    x: tf.Tensor, augmentation: Augmentation, count: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
+    """Gamma, contrast about the film's mean, brightness, noise, in this order; stays in 0..1."""
+
+    def draw(stream: int, low: float, high: float) -> tf.Tensor:
+        return tf.reshape(_uniform(seed, stream, count, low, high), [-1, 1, 1, 1])
+
+    gamma = tf.exp(draw(7, -augmentation.gamma, augmentation.gamma))
+    contrast = tf.exp(draw(8, -augmentation.contrast, augmentation.contrast))
+    x = tf.pow(tf.clip_by_value(x, 0.0, 1.0), gamma)
+    mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
+    x = (x - mean) * contrast + mean + draw(9, -augmentation.brightness, augmentation.brightness)
+    if augmentation.noise:
+        grain = tf.random.stateless_normal(tf.shape(x), seed + [0, 10])
+        x = x + grain * draw(11, 0.0, augmentation.noise)
+    return tf.clip_by_value(x, 0.0, 1.0)
+
+
+def train_set(
+    pictures: np.ndarray,
+    labels: np.ndarray,
+    *,
+    batch_size: int,
+    epochs: int,
+    seed: int,
+    augmentation: Augmentation | None = None,
+    first_epoch: int = 0,
+) -> tf.data.Dataset:
+    """Shuffled, augmented training batches for the epochs from ``first_epoch`` to ``epochs``.
+
+    ``pictures`` (n, side, side) uint8, ``labels`` (n,) 0 or 1. Each epoch holds every film
+    once, in an order of its own; the last batch of an epoch is filled with that epoch's first
+    films, so that all batches have one shape. Yields (b, side, side, 1) float32 of 0..255 and
+    (b, 1) float32.
+
+    Raises:
+        ValueError: no films, or not as many labels as films.
+    """
+    _check(pictures, labels)
+    films, target = tf.constant(pictures), tf.constant(labels, tf.float32)
+    count, steps = len(pictures), steps_per_epoch(len(pictures), batch_size)
+
+    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch, place = step // steps, step % steps
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, epoch])
+        chosen = tf.gather(order, (place * batch_size + tf.range(batch_size)) % count)
+        x = tf.cast(tf.gather(films, chosen)[..., tf.newaxis], tf.float32)
+        if augmentation is not None:
+            x = augment(x, augmentation, tf.stack([seed, 1000 + 16 * step]))
+        return x, tf.gather(target, chosen)[:, tf.newaxis]
+
+    numbers = tf.data.Dataset.range(first_epoch * steps, epochs * steps, output_type=tf.int32)
+    return numbers.map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """Batches that show each of ``count`` films at least once."""
+    return math.ceil(count / batch_size)
+
+
+def val_set(pictures: np.ndarray, labels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
+    """Validation films in their order, unchanged; shapes as in ``train_set``."""
+    _check(pictures, labels)
+    films = tf.data.Dataset.from_tensor_slices((pictures, labels.astype(np.float32)))
+    films = films.batch(batch_size).map(
+        lambda x, y: (tf.cast(x[..., tf.newaxis], tf.float32), y[:, tf.newaxis])
+    )
+    return films.prefetch(tf.data.AUTOTUNE)
+
+
+def test_set(pictures: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
+    """Test films in their order, unchanged, without labels: prediction cannot see them."""
+    placeholder = np.zeros(len(pictures), np.float32)
+    return val_set(pictures, placeholder, batch_size=batch_size).map(lambda x, y: x)
+
+
+def _check(pictures: np.ndarray, labels: np.ndarray) -> None:
+    if len(pictures) == 0:
+        raise ValueError("no films to make batches of")
+    if len(pictures) != len(labels):
+        raise ValueError(f"{len(pictures)} films but {len(labels)} labels")

