@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Where things lie in a checkout. The record is committed, build/ never is.
 MANIFEST = ROOT / "data" / "manifest.csv"
 RESULTS = ROOT / "data" / "results"
+PEERS = ROOT / "data" / "peers.csv"
 FULL_SET = ROOT / "data" / "chest_xray"
 IMAGES = ROOT / "images"
 NOTEBOOK = ROOT / "final_notebook.ipynb"
@@ -41,7 +42,9 @@ BOOTSTRAP_DRAWS = 2000
 # the blue is dark and the orange light.
 COLOURS = {"NORMAL": "#0072B2", "PNEUMONIA": "#E69F00"}
 SUBTYPE_COLOURS = {"normal": "#0072B2", "bacterial": "#E69F00", "viral": "#CC79A7"}
-INK, FAINT, ACCENT = "#222222", "#9a9a9a", "#D55E00"
+INK, FAINT = "#222222", "#9a9a9a"
+# The final network, wherever networks are drawn; the others are greys, lighter the earlier.
+ACCENT = "#009E73"
 
 # Source, as published (Mendeley Data V2, CC BY 4.0) and as mirrored on Kaggle.
 ARCHIVE_URL = (

@@ -265,3 +265,10 @@ def _from_cache(store: Path, count: int, size: int) -> np.ndarray | None:
         return None
     fits = pictures.shape == (count, size, size) and pictures.dtype == np.uint8
     return pictures if fits else None
+
+
+def border(pictures: np.ndarray, width: int) -> np.ndarray:
+    """The outermost ``width`` pixels of films (n, side, side), as (n, pixels): no lung in them."""
+    frame = np.ones(pictures.shape[1:], dtype=bool)
+    frame[width:-width, width:-width] = False
+    return pictures[:, frame]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import keras
+import pandas as pd
 from keras import layers
 from sklearn.dummy import DummyClassifier
 
@@ -92,9 +93,13 @@ def cnn_5(side: int) -> keras.Model:
 
 
 def _convolve(x: keras.KerasTensor, filters: int, size: int, strides: int = 1) -> keras.KerasTensor:
-    """Convolution without bias, then batch normalisation, which brings its own."""
+    """Convolution without bias, then batch normalisation, which brings its own.
+
+    Momentum .9: an epoch has little more than a hundred steps, over which Keras's default of
+    .99 would lag behind the weights.
+    """
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-    return layers.BatchNormalization()(x)
+    return layers.BatchNormalization(momentum=0.9)(x)
 
 
 def _residual(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
@@ -135,3 +140,17 @@ def build(name: str, side: int) -> keras.Model | DummyClassifier:
     if name not in BUILDERS:
         raise ValueError(f"no network {name!r}; there are {', '.join(BUILDERS)}")
     return BUILDERS[name](side)
+
+
+def summary(model: keras.Model) -> pd.DataFrame:
+    """Layers of a network in order: kind, shape of the output, parameters; with their total."""
+    rows = [
+        {
+            "layer": layer.__class__.__name__,
+            "output": " × ".join(str(side) for side in layer.output.shape[1:]),
+            "parameters": layer.count_params(),
+        }
+        for layer in model.layers
+    ]
+    total = {"layer": "all", "output": "", "parameters": model.count_params()}
+    return pd.DataFrame([*rows, total]).set_index("layer")

@@ -111,48 +111,55 @@ class Study:
     def run(self, name: str) -> Result:
         """Return the result of one recipe: recorded (replay) or obtained now (train)."""
         if name not in self._done:
-            result = self._replay(name) if self.mode == "replay" else self._train(name)
+            result = self._train(name) if self.mode == "train" else self.recorded(name)
             self._done[name] = result
+            if self.mode == "train" and set(self._done) == set(self.names):
+                self.close()
         return self._done[name]
 
     def run_all(self) -> dict[str, Result]:
         """Results of all recipes, in the order of the story."""
         return {name: self.run(name) for name in self.names}
 
-    # -- replay ---------------------------------------------------------------------------
+    def recorded(self, name: str) -> Result:
+        """Result of one recipe as an earlier run with these settings wrote it.
 
-    def _replay(self, name: str) -> Result:
-        recipe, facts = self.recipe(name), manifest.read()
-        found = record.read(self.results, recipe, manifest.digest(facts))
-        load = functools.partial(record.load_member, self.results, recipe)
-        return Result(recipe, found, facts.set_index("film"), load)
+        Raises:
+            RecordError: there is none, or it belongs to other settings or films.
+        """
+        if self.mode == "replay":
+            return self._read(name, self.results, manifest.read())
+        films, _ = dataset.load(self.films, self.recipe(name).side)
+        return self._read(name, self._root(films), films.table)
+
+    def _read(self, name: str, root: Path, films: pd.DataFrame) -> Result:
+        recipe = self.recipe(name)
+        found = record.read(root, recipe, manifest.digest(films))
+        load = functools.partial(record.load_member, root, recipe)
+        return Result(recipe, found, films.set_index("film"), load)
+
+    def _root(self, films: dataset.Films) -> Path:
+        """Where a run on ``films`` writes: the committed record only for the whole study."""
+        official = self.schedule == "full" and films.complete
+        return self.results if official else self._build / f"results-{self.schedule}"
 
     # -- train ----------------------------------------------------------------------------
 
     def _train(self, name: str) -> Result:
         recipe = self.recipe(name)
-        films, pictures = dataset.load(self.films, recipe.side)
         # What is official is decided by the films that could be read, not by their names.
-        official = self.schedule == "full" and films.complete
-        root = self.results if official else self._build / f"results-{self.schedule}"
-        digest = manifest.digest(films.table)
+        films, pictures = dataset.load(self.films, recipe.side)
+        root, digest = self._root(films), manifest.digest(films.table)
         work = self._work / f"{recipe.name}-{recipe.digest()}-{digest[:8]}"
-        if (work / "finished").is_file():  # earlier in this run, before it was interrupted
-            return self._result(recipe, record.read(root, recipe, digest), films, root)
-        fitted = self._fit(recipe, films.table, pictures, work)
-        if official:
-            record.note_opening(root, recipe, int((films.table["part"] == "test").sum()))
-        found = _assemble(recipe, films, pictures, fitted, self.schedule)
-        members = {seed: f.model for seed, f in fitted.items() if recipe.keep_weights}
-        record.write(root, recipe, found, members)
-        files.write_text(work / "finished", "")
-        return self._result(recipe, record.read(root, recipe, digest), films, root)
-
-    def _result(
-        self, recipe: Recipe, found: record.Record, films: dataset.Films, root: Path
-    ) -> Result:
-        load = functools.partial(record.load_member, root, recipe)
-        return Result(recipe, found, films.table.set_index("film"), load)
+        if not (work / "finished").is_file():  # else done before this run was interrupted
+            fitted = self._fit(recipe, films.table, pictures, work)
+            if root == self.results:
+                record.note_opening(root, recipe, int((films.table["part"] == "test").sum()))
+            members = {seed: f.model for seed, f in fitted.items() if recipe.keep_weights}
+            found = _assemble(recipe, films, pictures, fitted, self.schedule)
+            record.write(root, recipe, found, members)
+            files.write_text(work / "finished", "")
+        return self._read(name, root, films.table)
 
     @property
     def _work(self) -> Path:

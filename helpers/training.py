@@ -190,6 +190,7 @@ def fit(
             validation_data=generators.val_set(*validation, batch_size=128),
             class_weight=class_weight(recipe, train[1]),
             callbacks=callbacks,
+            shuffle=False,  # the generator shuffles
             verbose=0,
         )
     # Rebuilt without optimiser: what is kept is the network alone, at a third of the size.

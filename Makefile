@@ -1,0 +1,59 @@
+# Two commands on a bare machine: `make run` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# Made last, so that an interrupted installation is taken up again.
+$(VENV)/installed: requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13) and "needs Python 3.11 to 3.13; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+setup: $(VENV)/installed ## make .venv with all that is needed
+
+run: setup ## train every network in minutes on the films at hand; a page to read
+	$(BIN)/python -m helpers run
+
+test: setup lint unit notebook-check ## style, unit tests, and the notebook against its record
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+unit: setup
+	$(BIN)/python -m pytest -q tests
+
+notebook-check: setup
+	STUDY_MODE=replay STUDY_SCHEDULE=full $(BIN)/python -m pytest -q --nbval final_notebook.ipynb
+
+data: setup ## get the full data set (1.2 GB) into data/chest_xray
+	$(BIN)/python -m helpers data
+
+train: setup ## train the whole study on the full set and write its record
+	$(BIN)/python -m helpers train
+
+notebook: setup ## execute final_notebook.ipynb in place, from the record
+	$(BIN)/python -m helpers notebook
+
+images: setup ## draw images/
+	$(BIN)/python -m helpers images
+
+slides: setup ## write presentation.pdf
+	$(BIN)/python -m helpers slides
+
+readme: setup ## fill in the numbers of README.md
+	$(BIN)/python -m helpers readme
+
+check: setup ## the committed final network against its record, on the full set
+	$(BIN)/python -m helpers check
+
+clean: ## remove what was made (not the record, not data/chest_xray)
+	rm -rf build $(VENV)

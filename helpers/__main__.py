@@ -1,0 +1,129 @@
+"""Command line: ``python -m helpers COMMAND``; the make targets call it.
+
+Exit code 0: done; 1: something at hand does not allow it (one line says what); 2: wrong use.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+# Before TensorFlow is imported anywhere: its start-up notes are not for the reader.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def data(arguments: argparse.Namespace) -> str:
+    """Download, verify and unpack the full data set."""
+    from helpers import download
+
+    return download.fetch().describe()
+
+
+def train(arguments: argparse.Namespace) -> str:
+    """Train the whole study, or the recipes named, on the films at hand; resumes."""
+    from helpers import telling
+    from helpers.study import Study
+
+    study = Study(mode="train", schedule="short" if arguments.short else "full")
+    _tell(study.films.describe())
+    for name in arguments.recipes or study.names:
+        _tell(telling.line(study.run(name)))
+    study.close()
+    where = "data/results" if study.official else f"build/results-{study.schedule}"
+    return f"the record of {len(arguments.recipes or study.names)} networks is in {where}"
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Train every network on a shortened schedule and write build/final_notebook.html."""
+    from helpers import config, page, telling
+    from helpers.study import Study
+
+    # Twice as fast; only the notebook's compared numbers must not depend on it, and in this
+    # mode nothing is compared.
+    fast = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    settings = {"STUDY_MODE": "train", "STUDY_SCHEDULE": "short", **fast}
+    study = Study(mode="train", schedule="short")
+    _tell(f"{study.films.describe()}; {len(study.names)} networks on a shortened schedule")
+    node = page.execute(config.NOTEBOOK, settings)
+    path = page.write_html(node, config.BUILD / "final_notebook.html")
+    return f"{path}: {telling.line(study.recorded('final'), part='test')}"
+
+
+def notebook(arguments: argparse.Namespace) -> str:
+    """Execute final_notebook.ipynb in place from the record (after a change)."""
+    from helpers import page
+
+    settings = {"STUDY_MODE": "replay", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    return str(page.write_notebook(page.execute(settings=settings)))
+
+
+def images(arguments: argparse.Namespace) -> str:
+    """Draw images/ from the record and the packaged films."""
+    from helpers import gallery
+
+    return "\n".join(str(path) for path in gallery.write())
+
+
+def readme(arguments: argparse.Namespace) -> str:
+    """Fill in README.md's numbers from the record."""
+    from helpers import telling
+
+    return str(telling.write_readme())
+
+
+def slides(arguments: argparse.Namespace) -> str:
+    """Write presentation.pdf from the record."""
+    from helpers import slides
+
+    return str(slides.write())
+
+
+def check(arguments: argparse.Namespace) -> str:
+    """Score the test films with the committed final network and compare with the record."""
+    from helpers import verify
+
+    return verify.final_network()
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], str]] = {
+    function.__name__: function
+    for function in (data, train, run, notebook, images, readme, slides, check)
+}
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's parser."""
+    top = argparse.ArgumentParser(prog="python -m helpers", description=__doc__.split("\n")[0])
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, function in COMMANDS.items():
+        text = function.__doc__
+        sub = commands.add_parser(name, help=text, description=text)
+        if name == "train":
+            sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
+            sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        print(COMMANDS[arguments.command](arguments))
+    except KeyboardInterrupt:
+        _tell("stopped; the same command goes on from here")
+        return 130
+    except (ValueError, RuntimeError, OSError) as error:
+        _tell(f"{arguments.command}: {' '.join(str(error).split())}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The pictures under images/, drawn from the record and the packaged films."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+
+from helpers import config, dataset, evaluation, files, plotting, telling
+from helpers.study import Study
+
+
+def _lungs(label: str) -> Figure:
+    films, pictures = dataset.load(dataset.packaged(), config.SOURCE_SIZE)
+    seen = films.table["part"] == "training"
+    return plotting.examples(films.table[seen], pictures[seen], label)
+
+
+def normal_lungs() -> Figure:
+    """Eight training films without pneumonia."""
+    return _lungs("NORMAL")
+
+
+def pneumonia_lungs() -> Figure:
+    """Eight training films with pneumonia, bacterial and viral."""
+    return _lungs("PNEUMONIA")
+
+
+def _estimates(part: str) -> dict:
+    results = Study().run_all()
+    return {
+        result.recipe.title: evaluation.estimate(
+            result.scores(part), evaluation.operating_threshold(result.scores("validation"))
+        )
+        for result in results.values()
+    }
+
+
+def comparison() -> Figure:
+    """All networks on the test films with intervals."""
+    test = _estimates("test")
+    return plotting.comparison(test, title=telling.comparison_title(test))[0].figure
+
+
+def validation_and_test() -> Figure:
+    """All trained networks on validation and on test films."""
+    validation, test = _estimates("validation"), _estimates("test")
+    for table in (validation, test):
+        table.pop("Dummy")
+    return plotting.validation_against_test(validation, test)[0].figure
+
+
+PICTURES: dict[str, Callable[[], Figure]] = {
+    "Normal_lungs.png": normal_lungs,
+    "Pneumonia_lungs.png": pneumonia_lungs,
+    "Comparison.png": comparison,
+    "Validation_and_test.png": validation_and_test,
+}
+
+
+def write(folder: Path = config.IMAGES) -> list[Path]:
+    """Draw every picture into ``folder``; return their paths.
+
+    Raises:
+        RecordError: the study is not recorded.
+        FilmError: the packaged films are not installed.
+    """
+    plotting.style()
+    paths = []
+    for name, draw in PICTURES.items():
+        figure, path = draw(), folder / name
+        with files.whole(path) as part:
+            # Without the date and version that matplotlib adds: equal figures, equal bytes.
+            figure.savefig(part, dpi=130, metadata={"Software": None})
+        plt.close(figure)
+        paths.append(path)
+    return paths

@@ -1,0 +1,79 @@
+"""Executing the notebook from the command line: a page to read, progress on the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbconvert import HTMLExporter
+
+from helpers import config, files
+
+
+class Runner(NotebookClient):
+    """Execute a notebook; what it writes to standard error goes to the terminal, not the page."""
+
+    def process_message(self, msg: dict, cell: Any, cell_index: int) -> Any:
+        """Divert the stderr stream (progress bars, warnings); let everything else through."""
+        if msg["msg_type"] == "stream" and msg["content"]["name"] == "stderr":
+            sys.stderr.write(msg["content"]["text"])
+            sys.stderr.flush()
+            return None
+        return super().process_message(msg, cell, cell_index)
+
+
+def execute(
+    notebook: Path = config.NOTEBOOK, settings: Mapping[str, str] | None = None
+) -> nbformat.NotebookNode:
+    """Run all cells of ``notebook`` in a fresh kernel and return it with its outputs.
+
+    ``settings`` are environment variables for the kernel, for instance STUDY_MODE.
+
+    Raises:
+        RuntimeError: a cell failed; the message tells its first line and the error.
+    """
+    node = nbformat.read(notebook, as_version=4)
+    for cell in node.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    runner = Runner(
+        node,
+        timeout=None,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(notebook.parent)}},
+    )
+    try:
+        runner.execute(env={**os.environ, **(settings or {})})
+    except CellExecutionError as error:
+        failed = f"{notebook.name}: a cell failed with {error.ename}: {error.evalue}"
+        raise RuntimeError(failed) from error
+    return node
+
+
+def write_html(node: nbformat.NotebookNode, path: Path) -> Path:
+    """Write an executed notebook as one self-contained HTML page, whole or not at all."""
+    exporter = HTMLExporter(template_name="lab", embed_images=True)
+    body, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": path.stem}})
+    files.write_text(path, body)
+    return path
+
+
+def write_notebook(node: nbformat.NotebookNode, path: Path = config.NOTEBOOK) -> Path:
+    """Write an executed notebook back, without what differs from run to run."""
+    for cell in node.cells:
+        cell.metadata.pop("execution", None)
+    node.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    nbformat.validate(node)
+    files.write_text(path, nbformat.writes(node) + "\n")
+    return path

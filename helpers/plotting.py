@@ -1,0 +1,468 @@
+"""Every figure of the story. Each function draws on ``ax`` (made if None) and returns it.
+
+Titles state the finding, worked out from the data that is drawn; so they stay true when the
+data change. Nothing here decides or computes a result: it comes from ``evaluation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from sklearn import metrics as sk
+
+from helpers import config, evaluation
+
+WIDTH = 9.0  # inches: the text width of a rendered notebook
+
+RC = {
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": config.INK,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "image.cmap": "gray",
+}
+
+
+def style() -> None:
+    """Give all later figures the look of this study."""
+    plt.rcParams.update(RC)
+
+
+def _axes(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> Axes:
+    return plt.subplots(figsize=(width, height))[1] if ax is None else ax
+
+
+def _row(axes: Sequence[Axes] | None, count: int, height: float, **kwargs: object) -> list[Axes]:
+    """``count`` axes side by side at page width, unless given."""
+    if axes is None:
+        _, axes = plt.subplots(ncols=count, figsize=(WIDTH, height), **kwargs)
+    return list(np.ravel(axes))
+
+
+# -- films ----------------------------------------------------------------------------------
+
+
+def films(
+    pictures: np.ndarray,
+    captions: Sequence[str],
+    labels: Sequence[str] | None = None,
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """Grid of films (n, side, side) uint8; a frame in the class's colour where labels are given."""
+    rows = -(-len(pictures) // columns)
+    side = WIDTH / columns
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (side + 0.22)), squeeze=False)
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for position, (ax, picture) in enumerate(zip(axes.flat, pictures, strict=False)):
+        ax.set_axis_on()
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        ax.set(xticks=[], yticks=[])
+        ax.grid(visible=False)
+        ax.set_title(captions[position], fontsize=9, fontweight="normal", loc="center")
+        colour = config.COLOURS[labels[position]] if labels is not None else config.FAINT
+        for spine in ax.spines.values():
+            spine.set(visible=True, color=colour, linewidth=3 if labels is not None else 0.8)
+    if title:
+        figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def examples(
+    table: pd.DataFrame, pictures: np.ndarray, label: str, seed: int = config.SEED
+) -> Figure:
+    """Eight films of one class, each of another child, drawn with ``seed``.
+
+    ``table`` holds label, subtype and patient of ``pictures``' rows. Of pneumonia, the upper
+    row is bacterial and the lower viral.
+    """
+    rows = table.reset_index(drop=True).query("label == @label").drop_duplicates("patient")
+    kinds = rows["subtype"].unique()
+    drawn = [
+        rows[rows["subtype"] == kind].sample(8 // len(kinds), random_state=seed)
+        for kind in sorted(kinds)
+    ]
+    chosen = pd.concat(drawn)
+    return films(
+        pictures[chosen.index],
+        captions=[
+            row.film if row.subtype == "normal" else row.subtype for row in chosen.itertuples()
+        ],
+        labels=list(chosen["label"]),
+        title="No pneumonia: dark lungs, sharp edges"
+        if label == "NORMAL"
+        else "Pneumonia: bacterial (upper row) and viral (lower row)",
+    )
+
+
+def mean_films(
+    pictures: np.ndarray, labels: np.ndarray, axes: Sequence[Axes] | None = None
+) -> list[Axes]:
+    """Mean film of each class and their difference, with a colour bar in grey levels (0..255)."""
+    axes = _row(axes, 3, 3.3)
+    normal, sick = (pictures[labels == value].mean(axis=0) for value in (0, 1))
+    for ax, picture, name in zip(axes, (normal, sick), config.LABELS, strict=False):
+        ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        ax.set_title(f"mean {name} film", color=config.INK)
+    shown = axes[2].imshow(sick - normal, cmap="PuOr_r", vmin=-60, vmax=60)
+    axes[2].set_title("PNEUMONIA − NORMAL")
+    axes[2].figure.colorbar(shown, ax=axes[2], label="grey levels", shrink=0.8)
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(visible=False)
+    return axes
+
+
+# -- the data -------------------------------------------------------------------------------
+
+
+def class_balance(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Films by part and subtype as stacked bars; ``counts`` as ``manifest.counts`` gives it."""
+    ax = _axes(ax, height=2.8)
+    shares = counts[list(config.SUBTYPES)].div(counts["total"], axis=0).iloc[::-1]
+    left = np.zeros(len(shares))
+    for subtype in config.SUBTYPES:
+        width = shares[subtype].to_numpy()
+        bars = ax.barh(
+            shares.index, width, left=left, color=config.SUBTYPE_COLOURS[subtype], label=subtype
+        )
+        number = counts[subtype].iloc[::-1]
+        colour = "white" if subtype == "normal" else config.INK
+        ax.bar_label(bars, [f"{n:,}" for n in number], label_type="center", color=colour)
+        left += width
+    low, high = counts["prevalence"].min(), counts["prevalence"].max()
+    ax.set_title(f"Pneumonia is the majority everywhere: {low:.0%} to {high:.0%} of the films")
+    ax.set(xlabel="share of the films (number of films in the bars)", xlim=(0, 1))
+    ax.xaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.28))
+    ax.grid(visible=False)
+    return ax
+
+
+def films_per_patient(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """How many films the patients have; a random split by film would tear the right side apart."""
+    ax = _axes(ax, height=2.8)
+    per_patient = table.groupby("patient").size()
+    several = per_patient[per_patient > 1].sum() / len(table)
+    counts = per_patient.clip(upper=8).value_counts().sort_index()
+    bars = ax.bar(
+        [f"{n}" if n < 8 else "8 or more" for n in counts.index], counts, color=config.INK
+    )
+    ax.bar_label(bars, [f"{n:,}" for n in counts])
+    ax.set_title(f"{several:.0%} of the films belong to a child with several films")
+    ax.set(xlabel="films of one patient", ylabel="patients", yscale="log")
+    ax.grid(visible=False)
+    return ax
+
+
+# -- one network ----------------------------------------------------------------------------
+
+
+def learning_curves(
+    history: pd.DataFrame, title: str, axes: Sequence[Axes] | None = None
+) -> list[Axes]:
+    """Loss and recall over the epochs, training and validation; one thin line a seed.
+
+    ``history`` as ``study.Result.history``; a dot marks the epoch whose weights are kept.
+    """
+    axes = _row(axes, 2, 3.0)
+    for ax, name in zip(axes, ("loss", "recall"), strict=True):
+        for prefix, colour, label in (
+            ("", config.FAINT, "training"),
+            ("val_", config.INK, "validation"),
+        ):
+            for position, (_, rows) in enumerate(history.groupby("seed")):
+                style = {"color": colour, "lw": 1.6 if position == 0 else 0.6}
+                ax.plot(
+                    rows["epoch"],
+                    rows[prefix + name],
+                    label=label if position == 0 else None,
+                    **style,
+                )
+                if prefix:
+                    best = rows.loc[rows["val_loss"].idxmin()]
+                    ax.plot(
+                        best["epoch"],
+                        best[prefix + name],
+                        "o",
+                        color=colour,
+                        ms=5 if position == 0 else 3,
+                    )
+        ax.set(xlabel="epoch", ylabel=f"{name} (per film)" if name == "loss" else name)
+    axes[0].set_ylim(0, min(axes[0].get_ylim()[1], 1.2))
+    axes[1].set_ylim(max(axes[1].get_ylim()[0], 0.5), 1.005)
+    axes[0].set_title(title)
+    axes[1].legend(loc="lower right")
+    return axes
+
+
+def confusion(counts: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
+    """Confusion matrix with counts and shares of the true class."""
+    ax = _axes(ax, width=4.2, height=3.0)
+    shares = counts.div(counts.sum(axis=1), axis=0)
+    text = [
+        [f"{n:,}\n{s:.1%}" for n, s in zip(*row, strict=True)]
+        for row in zip(counts.to_numpy(), shares.to_numpy(), strict=True)
+    ]
+    sns.heatmap(
+        shares,
+        annot=np.array(text),
+        fmt="",
+        cmap="Greys",
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        ax=ax,
+        linewidths=2,
+        square=False,
+    )
+    ax.set_title(title)
+    ax.set(xlabel="network calls it", ylabel="film is")
+    ax.tick_params(axis="y", rotation=0)
+    for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+        label.set(color=config.COLOURS[label.get_text()], fontweight="bold")
+    return ax
+
+
+def score_distribution(
+    scores: pd.DataFrame, threshold: float, title: str, ax: Axes | None = None
+) -> Axes:
+    """Histogram of probabilities by class, with the operating threshold."""
+    ax = _axes(ax, height=2.6)
+    bins = np.linspace(0, 1, 41)
+    for value, name in enumerate(config.LABELS):
+        p = scores.loc[scores["y"] == value, "probability"]
+        share = np.full(len(p), 1 / len(p))
+        ax.hist(
+            p,
+            bins=bins,
+            weights=share,
+            color=config.COLOURS[name],
+            alpha=0.65,
+            label=name,
+            edgecolor="white",
+            lw=0.3,
+        )
+    ax.axvline(threshold, color=config.INK, ls="--", lw=1.2, label=f"threshold {threshold:.2f}")
+    ax.set_title(title)
+    ax.set(xlabel="probability of pneumonia", ylabel="share of the class", xlim=(0, 1))
+    ax.yaxis.set_major_formatter(PercentFormatter(1))
+    ax.legend(loc="upper center")
+    return ax
+
+
+def before_and_after(
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    threshold: float,
+    name: str,
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Scores of one network on validation and on test films, one above the other."""
+    if axes is None:
+        _, axes = plt.subplots(2, 1, figsize=(WIDTH, 4.6), sharex=True)
+    for ax, scores, part in zip(axes, (validation, test), ("validation", "test"), strict=True):
+        alarms = (scores.loc[scores["y"] == 0, "probability"] >= threshold).mean()
+        title = f"{name}, {part}: {alarms:.0%} of the normal films above the threshold"
+        score_distribution(scores, threshold, title, ax)
+    axes[0].set_xlabel("")
+    return list(axes)
+
+
+# -- all networks ---------------------------------------------------------------------------
+
+
+def network_styles(names: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Line style a network: greys that darken along the story, the last one in the accent."""
+    shades = np.linspace(0.75, 0.15, max(2, len(names) - 1))
+    lines = ("-", "--", "-.", ":")
+    styles = {
+        name: {"color": str(round(shade, 2)), "ls": lines[i % 4], "lw": 1.3}
+        for i, (name, shade) in enumerate(zip(names, shades, strict=False))
+    }
+    return styles | {names[-1]: {"color": config.ACCENT, "ls": "-", "lw": 2.6}}
+
+
+def roc_and_pr(
+    scores: Mapping[str, pd.DataFrame],
+    thresholds: Mapping[str, float],
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """ROC and precision-recall curves of all networks, a dot at each operating point.
+
+    ``scores`` and ``thresholds`` by the network's title.
+    """
+    axes = _row(axes, 2, 4.2)
+    styles = network_styles(list(scores))
+    areas = {name: sk.roc_auc_score(s["y"], s["probability"]) for name, s in scores.items()}
+    for name, s in scores.items():
+        fpr, tpr, _ = sk.roc_curve(s["y"], s["probability"])
+        precision, recall, _ = sk.precision_recall_curve(s["y"], s["probability"])
+        at = evaluation.point(s, thresholds[name])
+        dot = {"marker": "o", "ms": 5, "color": styles[name]["color"]}
+        axes[0].plot(fpr, tpr, label=f"{name}  {evaluation.short(areas[name])}", **styles[name])
+        axes[0].plot(1 - at["specificity"], at["sensitivity"], **dot)
+        axes[1].plot(recall, precision, **styles[name])
+        axes[1].plot(at["sensitivity"], at["precision"], **dot)
+    best = max(areas, key=areas.get)
+    axes[0].set_title(f"{best} separates best")
+    axes[0].set(xlabel="1 − specificity (false alarms)", ylabel="sensitivity (recall)")
+    axes[0].legend(title="AUROC", fontsize=9, loc="lower right")
+    prevalence = next(iter(scores.values()))["y"].mean()
+    axes[1].axhline(prevalence, color=config.FAINT, lw=0.8)
+    axes[1].annotate(
+        "precision of calling everybody",
+        (0.02, prevalence),
+        va="bottom",
+        fontsize=9,
+        color="#666666",
+    )
+    axes[1].set_title("Precision against recall")
+    axes[1].set(
+        xlabel="recall (sensitivity)", ylabel="precision", ylim=(min(0.5, prevalence - 0.05), 1.01)
+    )
+    return axes
+
+
+def comparison(
+    estimates: Mapping[str, pd.DataFrame],
+    metrics: Sequence[str] = ("AUROC", "accuracy", "sensitivity", "specificity"),
+    title: str = "",
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Every network's metrics with 95% intervals, one panel a metric, one row a network."""
+    axes = _row(axes, len(metrics), 0.42 * len(estimates) + 1.2, sharey=True)
+    names = list(estimates)
+    for ax, metric in zip(axes, metrics, strict=True):
+        for row, name in enumerate(names):
+            value, low, high = estimates[name].loc[metric, ["value", "low", "high"]]
+            colour = config.ACCENT if row == len(names) - 1 else "#555555"
+            ax.plot([low, high], [row, row], color=colour, lw=2)
+            ax.plot(value, row, "o", color=colour, ms=6)
+            ax.annotate(
+                evaluation.short(value),
+                (value, row),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=8.5,
+                color=colour,
+            )
+        ax.set_title(metric, loc="center")
+        ax.margins(x=0.12, y=0.1)
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    axes[0].figure.supxlabel("value with 95% interval (bootstrap over patients)", fontsize=10)
+    if title:
+        axes[0].figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    return axes
+
+
+def validation_against_test(
+    validation: Mapping[str, pd.DataFrame],
+    test: Mapping[str, pd.DataFrame],
+    metrics: Sequence[str] = ("AUROC", "sensitivity", "specificity"),
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Slopes from validation to test, one line a network with its 95% intervals."""
+    axes = _row(axes, len(metrics), 3.8)
+    styles = network_styles(list(test))
+    for ax, metric in zip(axes, metrics, strict=True):
+        for position, name in enumerate(test):
+            pair = [table[name].loc[metric] for table in (validation, test)]
+            value = [p["value"] for p in pair]
+            reach = [[p["value"] - p["low"] for p in pair], [p["high"] - p["value"] for p in pair]]
+            x = np.array([0, 1]) + 0.03 * (position - len(test) / 2)
+            ax.errorbar(
+                x, value, yerr=reach, marker="o", ms=4, elinewidth=0.8, label=name, **styles[name]
+            )
+        drop = np.mean(
+            [validation[n].loc[metric, "value"] - test[n].loc[metric, "value"] for n in test]
+        )
+        told = "falls" if drop > 0 else "rises"
+        ax.set_title(f"{metric} {told} by {evaluation.short(abs(drop))}", loc="center")
+        ax.set_xticks([0, 1], ["validation", "test"])
+        ax.set_xlim(-0.35, 1.35)
+    axes[0].legend(fontsize=9, loc="lower left")
+    return axes
+
+
+def seed_difference(
+    first: tuple[str, pd.DataFrame],
+    second: tuple[str, pd.DataFrame],
+    difference: pd.DataFrame,
+    metrics: Sequence[str] = ("accuracy", "sensitivity", "specificity", "AUROC"),
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Left: every seed of two recipes; right: second minus first with its 95% interval.
+
+    ``first`` and ``second`` are (title, frame with a row a seed and a column a metric).
+    """
+    axes = _row(axes, 2, 3.2, sharey=True)
+    for (name, table), colour, shift in ((first, config.FAINT, -0.12), (second, config.INK, 0.12)):
+        for row, metric in enumerate(metrics):
+            y = np.full(len(table), row + shift)
+            axes[0].plot(
+                table[metric],
+                y,
+                "o",
+                color=colour,
+                ms=5,
+                alpha=0.8,
+                label=name if row == 0 else None,
+            )
+    axes[0].set_yticks(range(len(metrics)), metrics)
+    axes[0].invert_yaxis()
+    axes[0].set(xlabel="value, one dot a seed", title="Each training, same films")
+    axes[0].legend(loc="best", fontsize=9)
+    for row, metric in enumerate(metrics):
+        value, low, high = difference.loc[metric, ["value", "low", "high"]]
+        clear = low > 0 or high < 0
+        axes[1].plot([low, high], [row, row], color=config.INK if clear else config.FAINT, lw=2.5)
+        axes[1].plot(value, row, "o", color=config.INK if clear else config.FAINT, ms=7)
+    axes[1].axvline(0, color=config.INK, lw=0.8)
+    axes[1].set(
+        xlabel=f"{second[0]} minus {first[0]}, 95% interval",
+        title="Difference (dark: clear of zero)",
+    )
+    return axes
+
+
+def network(history: pd.DataFrame, counts: pd.DataFrame, name: str) -> Figure:
+    """One network on one strip: loss, recall, and its confusion matrix.
+
+    ``history`` as ``study.Result.history``, ``counts`` as ``evaluation.confusion``.
+    """
+    figure, axes = plt.subplots(ncols=3, figsize=(WIDTH * 1.25, 3.1), width_ratios=[1.15, 1, 1])
+    learning_curves(history, f"{name}: {curve_finding(history)}", axes[:2])
+    missed, sick = counts.loc["PNEUMONIA", "NORMAL"], counts.loc["PNEUMONIA"].sum()
+    confusion(counts, f"misses {missed:,} of {sick:,}", axes[2])
+    return figure
+
+
+def curve_finding(history: pd.DataFrame) -> str:
+    """Where validation was best and whether memorising followed, for the first seed."""
+    rows = history[history["seed"] == history["seed"].iloc[0]]
+    best, last = rows.loc[rows["val_loss"].idxmin()], rows.iloc[-1]
+    worse = last["val_loss"] / best["val_loss"] - 1
+    memorises = worse > 0.2 and last["loss"] < best["loss"]
+    after = f"then worse by {worse:.0%}" if memorises else "no rise after"
+    return f"best at epoch {best['epoch']:.0f}, {after}"

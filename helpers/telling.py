@@ -1,0 +1,314 @@
+"""Sentences that read a result aloud; each stays true when the result changes.
+
+Functions take results and estimates and give back text (Markdown). Numbers are formatted here
+and computed in ``evaluation``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import config, evaluation, files, manifest, record
+from helpers.study import Result, Study
+
+MARKERS = ("<!-- numbers: {name} -->", "<!-- end of numbers: {name} -->")
+
+
+def percent(row: pd.Series) -> str:
+    """``97.2% [95.1, 98.6]``"""
+    return f"{row['value']:.1%} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+
+
+def share(row: pd.Series) -> str:
+    """``.956 [.941, .970]``"""
+    low, high = evaluation.short(row["low"]), evaluation.short(row["high"])
+    return f"{evaluation.short(row['value'])} [{low}, {high}]"
+
+
+def signed(row: pd.Series) -> str:
+    """A difference with its sign: ``+.012 [−.003, +.027]``"""
+    value, low, high = (
+        text if text.startswith("−") else f"+{text}"
+        for text in (evaluation.short(row[key]) for key in ("value", "low", "high"))
+    )
+    return f"{value} [{low}, {high}]"
+
+
+def clear(row: pd.Series) -> bool:
+    """Whether a difference's interval leaves out zero."""
+    return bool(row["low"] > 0 or row["high"] < 0)
+
+
+def line(result: Result, part: str = "validation") -> str:
+    """One line on a network for the terminal, at the threshold chosen on validation."""
+    scores = result.scores(part)
+    threshold = evaluation.operating_threshold(result.scores("validation"))
+    table = evaluation.estimate(scores, threshold)
+    told = ", ".join(
+        f"{name} {share(table.loc[name])}" for name in ("AUROC", "sensitivity", "specificity")
+    )
+    return f"{result.recipe.title} on {len(scores):,} {part} films: {told}"
+
+
+# -- the study in two sentences -------------------------------------------------------------
+
+
+def headline(result: Result) -> str:
+    """The recorded result in two sentences with intervals."""
+    scores = result.scores("test")
+    threshold = evaluation.operating_threshold(result.scores("validation"))
+    table = evaluation.estimate(scores, threshold)
+    sick, well = int(scores["y"].sum()), int((1 - scores["y"]).sum())
+    return (
+        f"On the {len(scores)} official test films, at a threshold fixed on validation films, the "
+        f"final network finds **{percent(table.loc['sensitivity'])}** of the {sick} films with "
+        f"pneumonia (sensitivity) and recognises **{percent(table.loc['specificity'])}** of the "
+        f"{well} without (specificity); accuracy is {percent(table.loc['accuracy'])}, AUROC "
+        f"{share(table.loc['AUROC'])}, in brackets 95% intervals. "
+        f"Of a hundred sick children it would send about "
+        f"{100 * (1 - table.loc['sensitivity', 'value']):.0f} home, and of a hundred healthy ones "
+        f"alarm about {100 * (1 - table.loc['specificity', 'value']):.0f} families for nothing."
+    )
+
+
+def overview(results: Path = config.RESULTS) -> str:
+    """The recorded headline; where there is no valid record, the reason."""
+    try:
+        return headline(Study(results=results).run("final"))
+    except record.RecordError as error:
+        return f"No recorded result: {error}"
+
+
+# -- the data -------------------------------------------------------------------------------
+
+
+def split(films: pd.DataFrame) -> str:
+    """The three parts in a sentence, with what a split by film would have torn apart."""
+    counts = manifest.counts(films)
+    ours = films[films["part"] != "test"]
+    several = ours.groupby("patient").filter(lambda rows: len(rows) > 1)
+    told = ", ".join(
+        f"{part} {row['total']:,.0f} films of {row['patients']:,.0f} children"
+        for part, row in counts.iterrows()
+    )
+    return (
+        f"The parts: {told}. {len(several) / len(ours):.0%} of the training and validation films "
+        "belong to a child with several films; a split by film would have put many of these "
+        "children on both sides."
+    )
+
+
+# -- networks -------------------------------------------------------------------------------
+
+
+def step(first: Result, second: Result, part: str = "validation") -> str:
+    """What the second network brought over the first on the same films, at 0.5."""
+    table = evaluation.compare(first.scores(part), second.scores(part), (0.5, 0.5))
+    names = ("AUROC", "sensitivity", "specificity")
+    told = "; ".join(f"{name} {signed(table.loc[name])}" for name in names)
+    moved = [name for name in names if clear(table.loc[name])]
+    films = len(first.scores(part))
+    verdict = (
+        f"clear of zero: {', '.join(moved)}"
+        if moved
+        else f"all three intervals hold zero, so these {films:,} films cannot tell the two apart"
+    )
+    return (
+        f"**{second.recipe.title} against {first.recipe.title}** on the {part} films, at 0.5: "
+        f"{told} – {verdict}."
+    )
+
+
+def leaky(difference: pd.DataFrame, seeds: int, films: int) -> str:
+    """Whether LeakyReLU raised accuracy and lowered recall, as the first study said."""
+    accuracy, recall = difference.loc["accuracy"], difference.loc["sensitivity"]
+    claims = {
+        "raises accuracy": (accuracy["low"] > 0, accuracy["high"] < 0),
+        "lowers recall": (recall["high"] < 0, recall["low"] > 0),
+    }
+    words = {
+        (True, False): "holds",
+        (False, True): "is contradicted",
+        (False, False): "is not borne out",
+    }
+    told = "; ".join(f'"LeakyReLU {claim}" {words[found]}' for claim, found in claims.items())
+    return (
+        f"Over {seeds} trainings each and {films:,} films, LeakyReLU minus ReLU is "
+        f"{signed(accuracy)} in accuracy and {signed(recall)} in recall. Of the first study's "
+        f"claims, {told}."
+    )
+
+
+def verdict(estimates: Mapping[str, pd.DataFrame]) -> str:
+    """How far apart the networks stand on validation, the dummy left aside."""
+    trained = {name: table.loc["AUROC"] for name, table in estimates.items() if name != "Dummy"}
+    best = max(trained, key=lambda name: trained[name]["value"])
+    tied = [name for name in trained if trained[name]["high"] >= trained[best]["low"]]
+    others = [name for name in tied if name != best]
+    level = (
+        f"The intervals of {', '.join(others)} overlap its own"
+        if others
+        else "No other's interval overlaps its own"
+    )
+    return f"On validation films {best} has the highest AUROC, {share(trained[best])}. {level}."
+
+
+# -- validation and test --------------------------------------------------------------------
+
+
+def comparison_title(test: Mapping[str, pd.DataFrame]) -> str:
+    """Title of the comparison: which network leads in AUROC and where specificity stands."""
+    best = max(test, key=lambda name: test[name].loc["AUROC", "value"])
+    specificity = [
+        table.loc["specificity", "value"] for name, table in test.items() if name != "Dummy"
+    ]
+    low, high = evaluation.short(min(specificity), 2), evaluation.short(max(specificity), 2)
+    return f"Test films: {best} leads in AUROC; specificity spreads from {low} to {high}"
+
+
+def best_against_rest(scores: Mapping[str, pd.DataFrame], thresholds: Mapping[str, float]) -> str:
+    """The last network against each other one on the same films, in AUROC and specificity."""
+    *others, last = scores
+    told = []
+    for name in others:
+        if name == "Dummy":
+            continue
+        table = evaluation.compare(scores[name], scores[last], (thresholds[name], thresholds[last]))
+        told.append(
+            f"* against {name}: AUROC {signed(table.loc['AUROC'])}, "
+            f"sensitivity {signed(table.loc['sensitivity'])}, "
+            f"specificity {signed(table.loc['specificity'])}"
+        )
+    head = f"**{last} minus each other network**, on the same films, each at its own threshold:"
+    return "\n".join([head, "", *told])
+
+
+def shift(validation: pd.DataFrame, test: pd.DataFrame, threshold: float) -> str:
+    """What the test films' scores do against the validation films', by class."""
+    told = []
+    for value, name in enumerate(config.LABELS):
+        medians = [s.loc[s["y"] == value, "probability"].median() for s in (validation, test)]
+        told.append(f"the median {name} score goes from {medians[0]:.2f} to {medians[1]:.2f}")
+    alarms = [(s.loc[s["y"] == 0, "probability"] >= threshold).mean() for s in (validation, test)]
+    return (
+        f"From validation to test, {' and '.join(told)}. At the same threshold, "
+        f"{alarms[0]:.1%} of the normal validation films and {alarms[1]:.1%} of the normal test "
+        "films are called pneumonia."
+    )
+
+
+def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
+    """What others report on the test films, as text, with our network in the last row."""
+    table = pd.read_csv(path)
+    names = ["accuracy", "sensitivity", "specificity", "AUROC"]
+    text = table[names].map(evaluation.short)
+    text.index = pd.Index(table["study"] + ", " + table["detail"], name="who")
+    text.loc["this study, final network"] = evaluation.written(ours)[names]
+    return text
+
+
+def conclusion(validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame]) -> str:
+    """The study's answer, from the estimates at the rule's thresholds."""
+    *_, name = test
+    before, after = validation[name], test[name]
+    sensitivity, specificity = after.loc["sensitivity"], after.loc["specificity"]
+    kept = sensitivity["low"] <= config.TARGET_SENSITIVITY <= sensitivity["high"]
+    lost = specificity["high"] < before.loc["specificity", "low"]
+    promise = (
+        f"The promise of {config.TARGET_SENSITIVITY:.0%} sensitivity "
+        f"{'is compatible with' if kept else 'does not fit'} what the test films show "
+        f"({percent(sensitivity)})"
+    )
+    price = f"goes from {percent(before.loc['specificity'])} to {percent(specificity)}"
+    trust = (
+        "a fall beyond chance: what validation promised must not be trusted"
+        if lost
+        else "within what chance allows"
+    )
+    return (
+        f"The {name.lower()} network separates the test films with an AUROC of "
+        f"{share(after.loc['AUROC'])}. {promise}; specificity {price}, "
+        f"{trust}."
+    )
+
+
+def gap(validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame]) -> str:
+    """What became of the validation figures on the test films, over the networks given."""
+    told = []
+    for metric in ("AUROC", "sensitivity", "specificity"):
+        change = [test[n].loc[metric, "value"] - validation[n].loc[metric, "value"] for n in test]
+        told.append(f"{metric} {evaluation.short(min(change))} to {evaluation.short(max(change))}")
+    ceiling = {name: table.loc["specificity", "high"] for name, table in test.items()}
+    below = [n for n in test if ceiling[n] < validation[n].loc["specificity", "low"]]
+    return (
+        "From validation to test, the same networks at the same thresholds change by: "
+        f"{'; '.join(told)}. For {len(below)} of {len(test)} networks the specificity interval on "
+        "test lies wholly below the one on validation."
+    )
+
+
+def openings(ledger: pd.DataFrame) -> str:
+    """How often the test films were scored."""
+    times = ledger["recipe"].value_counts()
+    often = times[times > 1]
+    more = "" if often.empty else f" ({', '.join(f'{n} {k} times' for n, k in often.items())})"
+    return (
+        f"The ledger lists {len(ledger)} scorings of the test films, from "
+        f"{ledger['date'].min()[:10]} to {ledger['date'].max()[:10]}, for "
+        f"{ledger['recipe'].nunique()} recipes{more}."
+    )
+
+
+def subtypes(table: pd.DataFrame) -> str:
+    """Sensitivity for bacterial and viral films of one network."""
+    bacterial, viral = table.loc["bacterial"], table.loc["viral"]
+    apart = bacterial["low"] > viral["high"] or viral["low"] > bacterial["high"]
+    return (
+        f"It finds {percent(bacterial)} of the {bacterial['films']:.0f} bacterial and "
+        f"{percent(viral)} of the {viral['films']:.0f} viral films; the intervals "
+        f"{'do not overlap' if apart else 'overlap'}."
+    )
+
+
+# -- README ---------------------------------------------------------------------------------
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """Put ``content`` between the markers of ``name`` in ``text``.
+
+    Raises:
+        ValueError: the markers are not there, once each and in order.
+    """
+    start, end = (marker.format(name=name) for marker in MARKERS)
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"README.md: no single pair of markers {start} … {end}")
+    before, rest = text.split(start)
+    return f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def readme(text: str, results: Path = config.RESULTS) -> str:
+    """README.md's text with all numbers from the record."""
+    study = Study(results=results)
+    everything = study.run_all()
+    text = fill(text, "headline", headline(everything["final"]))
+    return fill(text, "table", _markdown_table(everything))
+
+
+def _markdown_table(results: Mapping[str, Result]) -> str:
+    """All networks on the test films as a Markdown table."""
+    names = ("AUROC", "accuracy", "sensitivity", "specificity")
+    rows = [f"| network | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for result in results.values():
+        threshold = evaluation.operating_threshold(result.scores("validation"))
+        table = evaluation.written(evaluation.estimate(result.scores("test"), threshold))
+        rows.append(f"| {result.recipe.title} | {' | '.join(table[n] for n in names)} |")
+    return "\n".join(rows)
+
+
+def write_readme(path: Path = config.ROOT / "README.md") -> Path:
+    """Fill in README.md from the record."""
+    files.write_text(path, readme(path.read_text(encoding="utf-8")))
+    return path

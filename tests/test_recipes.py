@@ -1,0 +1,120 @@
+"""A recipe's digest stands for everything that decides the result."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from helpers import recipes
+from helpers.generators import Augmentation
+from helpers.recipes import Recipe
+
+BASE = Recipe(name="cnn_4", title="CNN 4", augmentation=Augmentation(rotation=10))
+
+CHANGES = {
+    "name": "cnn_5",
+    "side": 128,
+    "batch_size": 16,
+    "epochs": 31,
+    "optimizer": "adamw",
+    "learning_rate": 2e-3,
+    "cosine": True,
+    "warmup_epochs": 1,
+    "weight_decay": 1e-2,
+    "label_smoothing": 0.1,
+    "class_weights": "balanced",
+    "patience": None,
+    "augmentation": None,
+    "seeds": (1, 2),
+    "average": True,
+    "keep_weights": True,
+}
+PROSE = {"title": "Another title", "short_epochs": 2, "short_seeds": 3}
+
+MOVEMENTS = {
+    "rotation": 11.0,
+    "shift": 0.1,
+    "zoom": 0.1,
+    "mirror": True,
+    "flip": True,
+    "brightness": 0.1,
+    "contrast": 0.1,
+    "gamma": 0.1,
+    "noise": 0.1,
+}
+
+
+def names(kind):
+    return {field.name for field in dataclasses.fields(kind)}
+
+
+@pytest.mark.parametrize("setting", sorted(names(Recipe) - set(PROSE)))
+def test_the_digest_changes_with_any_setting(setting):
+    changed = dataclasses.replace(BASE, **{setting: CHANGES[setting]})
+    assert changed.digest() != BASE.digest()
+
+
+@pytest.mark.parametrize("setting", sorted(names(Augmentation)))
+def test_the_digest_changes_with_any_movement(setting):
+    movement = dataclasses.replace(BASE.augmentation, **{setting: MOVEMENTS[setting]})
+    assert dataclasses.replace(BASE, augmentation=movement).digest() != BASE.digest()
+
+
+@pytest.mark.parametrize("setting", PROSE)
+def test_the_digest_does_not_change_with_prose(setting):
+    assert dataclasses.replace(BASE, **{setting: PROSE[setting]}).digest() == BASE.digest()
+
+
+def test_equal_settings_have_equal_digests():
+    assert dataclasses.replace(BASE).digest() == BASE.digest()
+
+
+def test_the_studys_recipes_have_digests_of_their_own():
+    assert len({recipe.digest() for recipe in recipes.STUDY.values()}) == len(recipes.STUDY)
+
+
+def test_settings_survive_being_written_down():
+    written = json.loads(json.dumps(BASE.settings()))
+    assert written["augmentation"]["rotation"] == 10
+    assert written["seeds"] == [1]
+
+
+@pytest.mark.parametrize("recipe", recipes.STUDY.values(), ids=lambda recipe: recipe.name)
+def test_a_shortened_recipe_differs_in_epochs_and_seeds_only(recipe):
+    short = recipe.shortened()
+    assert dataclasses.replace(short, epochs=recipe.epochs, seeds=recipe.seeds) == recipe
+
+
+def test_a_shortened_recipe_trains_fewer_epochs_and_its_first_seeds():
+    recipe = dataclasses.replace(BASE, seeds=(3, 1, 2), epochs=30, short_epochs=4, short_seeds=2)
+    assert (recipe.shortened().epochs, recipe.shortened().seeds) == (4, (3, 1))
+
+
+@pytest.mark.parametrize("recipe", recipes.STUDY.values(), ids=lambda recipe: recipe.name)
+def test_a_short_schedule_is_not_longer_than_the_full_one(recipe):
+    assert recipe.shortened().epochs <= recipe.epochs
+
+
+def test_the_study_tells_its_story_in_order():
+    assert list(recipes.STUDY) == [
+        "dummy",
+        "dense",
+        "cnn_1",
+        "cnn_2",
+        "cnn_3",
+        "cnn_4",
+        "cnn_5",
+        "final",
+    ]
+
+
+def test_cnn_4_and_cnn_5_differ_in_the_network_only():
+    cnn_4, cnn_5 = recipes.get("cnn_4"), recipes.get("cnn_5")
+    assert dataclasses.replace(cnn_5, name="cnn_4", title=cnn_4.title) == cnn_4
+
+
+def test_an_unknown_recipe_is_refused_with_the_names_there_are():
+    with pytest.raises(ValueError, match=r"no recipe 'resnet'; the study has dummy, .*final"):
+        recipes.get("resnet")

@@ -1,0 +1,271 @@
+"""A record is read back as it was written, or a message says what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+
+from helpers import files, record
+from helpers.generators import Augmentation
+from helpers.record import Record, RecordError
+from helpers.recipes import Recipe
+
+RECIPE = Recipe(name="dense", title="Dense", seeds=(1, 2), augmentation=Augmentation(rotation=5))
+DIGEST = "f" * 64
+
+
+def make(probability=0.25):
+    predictions = pd.DataFrame(
+        {
+            "film": ["a.jpeg", "b.jpeg"] * 2,
+            "split": ["validation", "test"] * 2,
+            "seed": [1, 1, 2, 2],
+            "probability": [probability, 0.75, 0.123456, 1.0],
+        }
+    )
+    history = pd.DataFrame({"epoch": [1, 2, 1], "seed": [1, 1, 2], "val_loss": [0.5, 0.4, 0.6]})
+    return Record(predictions, history, {"films_digest": DIGEST, "schedule": "full"})
+
+
+def network(seed=1):
+    keras.utils.set_random_seed(seed)
+    film = keras.Input((4, 4, 1))
+    answer = keras.layers.Dense(1, activation="sigmoid")(keras.layers.Flatten()(film))
+    model = keras.Model(film, answer)
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
+def answers(model):
+    films = np.random.default_rng(1).random((5, 4, 4, 1), dtype=np.float32)
+    return np.asarray(model(films))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder with one record."""
+    record.write(tmp_path, RECIPE, make())
+    return tmp_path
+
+
+@pytest.fixture
+def folder(root):
+    return root / "dense"
+
+
+def read(root, recipe=RECIPE, digest=DIGEST):
+    return record.read(root, recipe, digest)
+
+
+# -- there and back ---------------------------------------------------------------------------
+
+
+def test_predictions_come_back(root):
+    pd.testing.assert_frame_equal(read(root).predictions, make().predictions)
+
+
+def test_probabilities_keep_six_digits(tmp_path):
+    record.write(tmp_path, RECIPE, make(1 / 3))
+    assert read(tmp_path).predictions["probability"][0] == 0.333333
+
+
+def test_the_history_comes_back(root):
+    pd.testing.assert_frame_equal(read(root).history, make().history)
+
+
+def test_an_empty_history_comes_back_empty(tmp_path):
+    record.write(tmp_path, RECIPE, dataclasses.replace(make(), history=pd.DataFrame()))
+    assert read(tmp_path).history.empty
+
+
+def test_the_facts_come_back_with_the_recipe(root):
+    facts = read(root).facts
+    assert facts["schedule"] == "full"
+    assert facts["recipe"] == json.loads(json.dumps(RECIPE.settings()))
+
+
+def test_another_title_is_the_same_record(root):
+    assert read(root, dataclasses.replace(RECIPE, title="Another")).facts["schedule"] == "full"
+
+
+def test_writing_again_replaces_the_record(root):
+    record.write(root, RECIPE, make(0.5))
+    assert read(root).predictions["probability"][0] == 0.5
+
+
+def test_line_ends_that_git_converted_do_no_harm(root, folder):
+    text = (folder / "predictions.csv").read_bytes()
+    (folder / "predictions.csv").write_bytes(text.replace(b"\n", b"\r\n"))
+    pd.testing.assert_frame_equal(read(root).predictions, make().predictions)
+
+
+def test_circumstances_tell_date_processor_and_versions():
+    told = record.circumstances()
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(told["date"])
+    assert abs(age) < datetime.timedelta(minutes=1)
+    assert told["processor"]
+    assert told["versions"]["tensorflow"] == tf.__version__
+    assert told["versions"]["keras"] == keras.__version__
+
+
+# -- records that are not to be believed ------------------------------------------------------
+
+
+def test_an_absent_record_says_what_to_run(tmp_path):
+    with pytest.raises(RecordError, match=r"dense.*no such record; run `make train`"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["record.json", "predictions.csv"])
+def test_half_a_record_is_absent(root, folder, name):
+    (folder / name).unlink()
+    with pytest.raises(RecordError, match=rf"{name}: no such record"):
+        read(root)
+
+
+def test_other_settings_are_noticed_and_the_folder_named(root, folder):
+    with pytest.raises(RecordError, match="recorded with other settings") as caught:
+        read(root, dataclasses.replace(RECIPE, epochs=31))
+    assert str(folder) in str(caught.value)
+    assert "git checkout -- " in str(caught.value)
+
+
+def test_other_films_are_noticed(root):
+    with pytest.raises(RecordError, match="recorded on other films or another split"):
+        read(root, digest="e" * 64)
+
+
+def test_a_changed_probability_is_noticed(root, folder):
+    path = folder / "predictions.csv"
+    path.write_text(path.read_text().replace("0.750000", "0.950000"))
+    with pytest.raises(RecordError, match=r"predictions\.csv is not the one"):
+        read(root)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00"])
+def test_a_damaged_record_is_noticed(root, folder, text):
+    (folder / "record.json").write_text(text)
+    with pytest.raises(RecordError, match="damaged"):
+        read(root)
+
+
+def test_a_record_that_lacks_its_history_is_damaged(root, folder):
+    facts = json.loads((folder / "record.json").read_text())
+    del facts["history"]
+    (folder / "record.json").write_text(json.dumps(facts))
+    with pytest.raises(RecordError, match="damaged"):
+        read(root)
+
+
+def test_predictions_that_are_no_text_are_noticed(root, folder):
+    (folder / "predictions.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecordError):
+        read(root)
+
+
+# -- writes that fail -------------------------------------------------------------------------
+
+
+def disk_full_at(monkeypatch, name):
+    """From now on, ``name`` cannot be written."""
+    write_text = files.write_text
+
+    def fail(path, text):
+        if path.name == name:
+            raise OSError(28, "No space left on device")
+        write_text(path, text)
+
+    monkeypatch.setattr(files, "write_text", fail)
+
+
+def test_a_write_that_fails_at_the_predictions_leaves_the_old_record(root, monkeypatch):
+    disk_full_at(monkeypatch, "predictions.csv")
+    with pytest.raises(OSError, match="No space"):
+        record.write(root, RECIPE, make(0.5))
+    pd.testing.assert_frame_equal(read(root).predictions, make().predictions)
+
+
+def test_a_write_that_fails_at_the_facts_is_noticed(root, monkeypatch):
+    disk_full_at(monkeypatch, "record.json")
+    with pytest.raises(OSError, match="No space"):
+        record.write(root, RECIPE, make(0.5))
+    with pytest.raises(RecordError, match=r"predictions\.csv is not the one"):
+        read(root)
+
+
+def test_new_weights_are_not_taken_for_those_of_the_old_record(tmp_path, monkeypatch):
+    record.write(tmp_path, RECIPE, make(), {1: network(1)})
+    disk_full_at(monkeypatch, "predictions.csv")
+    with pytest.raises(OSError, match="No space"):
+        record.write(tmp_path, RECIPE, make(0.5), {1: network(2)})
+    try:
+        read(tmp_path)
+        kept = answers(record.load_member(tmp_path, RECIPE, 1))
+    except RecordError:
+        return  # noticed
+    np.testing.assert_array_equal(kept, answers(network(1)))
+
+
+# -- kept networks ----------------------------------------------------------------------------
+
+
+def test_a_kept_network_gives_the_same_answers(tmp_path):
+    record.write(tmp_path, RECIPE, make(), {1: network(1), 2: network(2)})
+    kept = record.load_member(tmp_path, RECIPE, 2)
+    np.testing.assert_allclose(answers(kept), answers(network(2)), rtol=1e-6)
+
+
+def test_a_kept_network_has_no_optimizer(tmp_path):
+    record.write(tmp_path, RECIPE, make(), {1: network()})
+    assert getattr(record.load_member(tmp_path, RECIPE, 1), "optimizer", None) is None
+
+
+def test_weights_that_are_not_kept_say_how_to_make_them(root, folder):
+    with pytest.raises(RecordError, match=r"seed_1\.keras: .* not kept; `make train`"):
+        record.load_member(root, RECIPE, 1)
+
+
+def test_weights_that_are_kept_no_longer_are_removed(tmp_path):
+    record.write(tmp_path, RECIPE, make(), {1: network(1), 2: network(2)})
+    folder = record.write(tmp_path, RECIPE, make(), {2: network(2)})
+    assert [path.name for path in folder.glob("*.keras")] == ["seed_2.keras"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"no network", b"PK\x03\x04 no zip"])
+def test_damaged_weights_are_noticed(tmp_path, damage):
+    folder = record.write(tmp_path, RECIPE, make(), {1: network()})
+    (folder / "seed_1.keras").write_bytes(damage)
+    with pytest.raises(RecordError, match=r"seed_1\.keras"):
+        record.load_member(tmp_path, RECIPE, 1)
+
+
+# -- the ledger -------------------------------------------------------------------------------
+
+
+def test_an_opening_is_one_line_with_date_recipe_digest_seeds_and_films(tmp_path):
+    record.note_opening(tmp_path, RECIPE, 624)
+    (line,) = record.openings(tmp_path).itertuples(index=False)
+    assert (line.recipe, line.recipe_digest) == ("dense", RECIPE.digest())
+    assert (line.seeds, line.films) == ("1 2", 624)
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(line.date)
+    assert abs(age) < datetime.timedelta(minutes=1)
+
+
+def test_a_later_opening_leaves_the_earlier_lines_alone(tmp_path):
+    record.note_opening(tmp_path, RECIPE, 624)
+    before = (tmp_path / record.LEDGER).read_text()
+    record.note_opening(tmp_path, dataclasses.replace(RECIPE, name="cnn_1", seeds=(3,)), 10)
+    assert (tmp_path / record.LEDGER).read_text().startswith(before)
+    assert list(record.openings(tmp_path)["recipe"]) == ["dense", "cnn_1"]
+
+
+def test_without_a_ledger_nothing_is_made_up(tmp_path):
+    with pytest.raises(RecordError, match="no ledger"):
+        record.openings(tmp_path)
