@@ -9,7 +9,6 @@ import pytest
 # Set here as well as in the notebook's first cell: unit tests import TensorFlow without it.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:

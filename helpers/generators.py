@@ -8,6 +8,7 @@ interrupted goes on at the step it had reached.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,11 +76,18 @@ def transforms(
     return tf.stack([a, b, c, d, e, f, zero, zero], axis=1)
 
 
-def augment(pictures: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
+def augment(
+    pictures: tf.Tensor, augmentation: Augmentation, seed: Sequence[int] | tf.Tensor
+) -> tf.Tensor:
     """Change a batch (n, side, side, 1) of intensities 0..255, float32; same seed, same change.
 
-    What a rotation uncovers is filled with black, the film's own surround.
+    ``seed`` is a pair of integers. What a rotation uncovers is filled with black, the film's
+    own surround.
     """
+    pictures, seed = (
+        tf.convert_to_tensor(pictures, tf.float32),
+        tf.convert_to_tensor(seed, tf.int32),
+    )
     count, side = tf.shape(pictures)[0], pictures.shape[1]
     if augmentation.moves:
         pictures = tf.raw_ops.ImageProjectiveTransformV3(

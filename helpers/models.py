@@ -142,8 +142,11 @@ def build(name: str, side: int) -> keras.Model | DummyClassifier:
     return BUILDERS[name](side)
 
 
-def summary(model: keras.Model) -> pd.DataFrame:
-    """Layers of a network in order: kind, shape of the output, parameters; with their total."""
+def summary(model: keras.Model, kinds: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Layers of a network in order: kind, shape of the output, parameters; with their total.
+
+    ``kinds`` restricts the rows (not the total) to these classes of layers.
+    """
     rows = [
         {
             "layer": layer.__class__.__name__,
@@ -151,6 +154,7 @@ def summary(model: keras.Model) -> pd.DataFrame:
             "parameters": layer.count_params(),
         }
         for layer in model.layers
+        if not kinds or layer.__class__.__name__ in kinds
     ]
-    total = {"layer": "all", "output": "", "parameters": model.count_params()}
+    total = {"layer": "whole network", "output": "", "parameters": model.count_params()}
     return pd.DataFrame([*rows, total]).set_index("layer")

@@ -7,6 +7,7 @@ data change. Nothing here decides or computes a result: it comes from ``evaluati
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,6 +19,9 @@ from matplotlib.ticker import PercentFormatter
 from sklearn import metrics as sk
 
 from helpers import config, evaluation
+
+if TYPE_CHECKING:
+    from helpers.study import Result
 
 WIDTH = 9.0  # inches: the text width of a rendered notebook
 
@@ -61,7 +65,7 @@ def _row(axes: Sequence[Axes] | None, count: int, height: float, **kwargs: objec
 
 def films(
     pictures: np.ndarray,
-    captions: Sequence[str],
+    captions: Sequence[str] | None = None,
     labels: Sequence[str] | None = None,
     columns: int = 4,
     title: str = "",
@@ -77,7 +81,8 @@ def films(
         ax.imshow(picture, cmap="gray", vmin=0, vmax=255)
         ax.set(xticks=[], yticks=[])
         ax.grid(visible=False)
-        ax.set_title(captions[position], fontsize=9, fontweight="normal", loc="center")
+        if captions is not None:
+            ax.set_title(captions[position], fontsize=9, fontweight="normal", loc="center")
         colour = config.COLOURS[labels[position]] if labels is not None else config.FAINT
         for spine in ax.spines.values():
             spine.set(visible=True, color=colour, linewidth=3 if labels is not None else 0.8)
@@ -177,37 +182,26 @@ def films_per_patient(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def learning_curves(
-    history: pd.DataFrame, title: str, axes: Sequence[Axes] | None = None
+    history: pd.DataFrame, chosen: int, title: str, axes: Sequence[Axes] | None = None
 ) -> list[Axes]:
-    """Loss and recall over the epochs, training and validation; one thin line a seed.
+    """Loss and recall over the epochs, training and validation; thick the chosen seed.
 
     ``history`` as ``study.Result.history``; a dot marks the epoch whose weights are kept.
     """
     axes = _row(axes, 2, 3.0)
     for ax, name in zip(axes, ("loss", "recall"), strict=True):
-        for prefix, colour, label in (
-            ("", config.FAINT, "training"),
-            ("val_", config.INK, "validation"),
-        ):
-            for position, (_, rows) in enumerate(history.groupby("seed")):
-                style = {"color": colour, "lw": 1.6 if position == 0 else 0.6}
-                ax.plot(
-                    rows["epoch"],
-                    rows[prefix + name],
-                    label=label if position == 0 else None,
-                    **style,
-                )
+        for prefix, colour in (("", config.FAINT), ("val_", config.INK)):
+            for seed, rows in history.groupby("seed"):
+                thick = seed == chosen
+                label = ("validation" if prefix else "training") if thick else None
+                line = {"color": colour, "label": label, "lw": 1.8 if thick else 0.6}
+                ax.plot(rows["epoch"], rows[prefix + name], zorder=2 + thick, **line)
                 if prefix:
                     best = rows.loc[rows["val_loss"].idxmin()]
-                    ax.plot(
-                        best["epoch"],
-                        best[prefix + name],
-                        "o",
-                        color=colour,
-                        ms=5 if position == 0 else 3,
-                    )
+                    dot = {"color": colour, "ms": 6 if thick else 3}
+                    ax.plot(best["epoch"], best[prefix + name], "o", **dot)
         ax.set(xlabel="epoch", ylabel=f"{name} (per film)" if name == "loss" else name)
-    axes[0].set_ylim(0, min(axes[0].get_ylim()[1], 1.2))
+    axes[0].set_ylim(0, min(axes[0].get_ylim()[1], 1.0))
     axes[1].set_ylim(max(axes[1].get_ylim()[0], 0.5), 1.005)
     axes[0].set_title(title)
     axes[1].legend(loc="lower right")
@@ -368,6 +362,9 @@ def comparison(
             )
         ax.set_title(metric, loc="center")
         ax.margins(x=0.12, y=0.1)
+        # A panel shows a tenth at least, so that small differences do not look large.
+        left, right = ax.get_xlim()
+        ax.set_xlim(min(left, right - 0.12), right)
     axes[0].set_yticks(range(len(names)), names)
     axes[0].invert_yaxis()
     axes[0].figure.supxlabel("value with 95% interval (bootstrap over patients)", fontsize=10)
@@ -446,21 +443,21 @@ def seed_difference(
     return axes
 
 
-def network(history: pd.DataFrame, counts: pd.DataFrame, name: str) -> Figure:
-    """One network on one strip: loss, recall, and its confusion matrix.
-
-    ``history`` as ``study.Result.history``, ``counts`` as ``evaluation.confusion``.
-    """
+def network(result: Result, threshold: float = 0.5) -> Figure:
+    """One network on one strip: loss, recall, and its confusion matrix on validation films."""
     figure, axes = plt.subplots(ncols=3, figsize=(WIDTH * 1.25, 3.1), width_ratios=[1.15, 1, 1])
-    learning_curves(history, f"{name}: {curve_finding(history)}", axes[:2])
+    finding = curve_finding(result.history, result.chosen)
+    title = f"{result.recipe.title}: {finding}"
+    learning_curves(result.history, result.chosen, title, axes[:2])
+    counts = evaluation.confusion(result.scores("validation"), threshold)
     missed, sick = counts.loc["PNEUMONIA", "NORMAL"], counts.loc["PNEUMONIA"].sum()
     confusion(counts, f"misses {missed:,} of {sick:,}", axes[2])
     return figure
 
 
-def curve_finding(history: pd.DataFrame) -> str:
-    """Where validation was best and whether memorising followed, for the first seed."""
-    rows = history[history["seed"] == history["seed"].iloc[0]]
+def curve_finding(history: pd.DataFrame, chosen: int) -> str:
+    """Where the chosen seed's validation loss was best, and whether memorising followed."""
+    rows = history[history["seed"] == chosen]
     best, last = rows.loc[rows["val_loss"].idxmin()], rows.iloc[-1]
     worse = last["val_loss"] / best["val_loss"] - 1
     memorises = worse > 0.2 and last["loss"] < best["loss"]

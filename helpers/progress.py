@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -26,21 +27,30 @@ class Clock:
         """Note that a recipe is finished."""
         self.behind += self.expected.get(recipe.name, 0.0)
 
+    def skip(self, recipe: Recipe) -> None:
+        """Leave out a recipe that was finished before this run went on."""
+        self.expected.pop(recipe.name, None)
+
     def left(self, recipe: Recipe, share: float) -> float:
-        """Seconds left of the run when ``share`` of ``recipe`` is done; NaN when unknown."""
+        """Seconds left of the run when ``share`` of ``recipe`` is done; NaN when unknown.
+
+        Unknown while nothing is done, and wherever a network was never recorded.
+        """
         behind = self.behind + share * self.expected.get(recipe.name, 0.0)
         ahead = sum(self.expected.values()) - behind
-        return ahead * (time.perf_counter() - self.start) / behind if behind > 0 else float("nan")
+        return ahead * (time.perf_counter() - self.start) / behind if behind > 0 else math.nan
 
 
 def recorded_seconds(recipe: Recipe, films: int, results: Path) -> float:
-    """Seconds that ``recipe`` would have taken where the record was made; 0 if not recorded."""
+    """Seconds that ``recipe`` would have taken where the record was made; NaN if not recorded."""
+    if recipe.epochs == 0:
+        return 0.0
     try:
         facts = json.loads((results / recipe.name / "record.json").read_text(encoding="utf-8"))
         epochs, seconds = len(facts["history"]["epoch"]), sum(facts["training_seconds"].values())
         rate = seconds / epochs / facts["films"]["training"]
     except (OSError, ValueError, KeyError, ZeroDivisionError):
-        return 0.0
+        return math.nan
     return rate * films * recipe.epochs * len(recipe.seeds)
 
 
@@ -64,7 +74,8 @@ def report(
     share = (recipe.seeds.index(seed) + epochs / recipe.epochs) / len(recipe.seeds)
     left = clock.left(recipe, share)
     told = [f"validation accuracy {logs['val_accuracy']:.3f}"] if logs else []
-    told += [f"whole study {bar.format_interval(left)} left"] if left == left else []
+    if math.isfinite(left):
+        told.append(f"whole study {bar.format_interval(left)} left")
     if told:
         bar.set_postfix_str(", ".join(told), refresh=False)
     bar.update(epochs - bar.n)

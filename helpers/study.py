@@ -37,6 +37,13 @@ class Result:
         """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
         return self.record.history
 
+    @property
+    def chosen(self) -> int:
+        """The seed with the lowest validation loss; the first where nothing was trained."""
+        if self.history.empty:
+            return self.recipe.seeds[0]
+        return int(self.history.loc[self.history["val_loss"].idxmin(), "seed"])
+
     def seeds(self, part: str) -> pd.DataFrame:
         """Probability per film (rows, in the manifest's order) and seed (columns)."""
         rows = self.record.predictions.query("split == @part")
@@ -46,11 +53,10 @@ class Result:
         """The network's answer on ``part`` (validation or test), one row a film.
 
         Columns: film, label, y (1 for pneumonia), subtype, series, patient, probability: the
-        mean over seeds where the recipe averages, else the first seed's.
+        mean over seeds where the recipe averages, else the chosen seed's.
         """
         table = self.seeds(part)
-        first = self.recipe.seeds[0]
-        probability = table.mean(axis=1) if self.recipe.average else table[first]
+        probability = table.mean(axis=1) if self.recipe.average else table[self.chosen]
         films = self.films.loc[table.index, ["label", "subtype", "series", "patient"]]
         return films.assign(
             y=(films["label"] == "PNEUMONIA").astype(int), probability=probability
@@ -151,7 +157,9 @@ class Study:
         films, pictures = dataset.load(self.films, recipe.side)
         root, digest = self._root(films), manifest.digest(films.table)
         work = self._work / f"{recipe.name}-{recipe.digest()}-{digest[:8]}"
-        if not (work / "finished").is_file():  # else done before this run was interrupted
+        if (work / "finished").is_file():  # before this run was interrupted
+            self.clock.skip(recipe)
+        else:
             fitted = self._fit(recipe, films.table, pictures, work)
             if root == self.results:
                 record.note_opening(root, recipe, int((films.table["part"] == "test").sum()))

@@ -6,12 +6,14 @@ and computed in ``evaluation``.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from helpers import config, evaluation, files, manifest, record
+from helpers.recipes import Recipe
 from helpers.study import Result, Study
 
 MARKERS = ("<!-- numbers: {name} -->", "<!-- end of numbers: {name} -->")
@@ -22,10 +24,10 @@ def percent(row: pd.Series) -> str:
     return f"{row['value']:.1%} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
 
 
-def share(row: pd.Series) -> str:
+def share(row: pd.Series, digits: int = 3) -> str:
     """``.956 [.941, .970]``"""
-    low, high = evaluation.short(row["low"]), evaluation.short(row["high"])
-    return f"{evaluation.short(row['value'])} [{low}, {high}]"
+    value, low, high = (evaluation.short(row[key], digits) for key in ("value", "low", "high"))
+    return f"{value} [{low}, {high}]"
 
 
 def signed(row: pd.Series) -> str:
@@ -104,6 +106,36 @@ def split(films: pd.DataFrame) -> str:
 # -- networks -------------------------------------------------------------------------------
 
 
+def schedule(recipe: Recipe) -> str:
+    """How a recipe is trained, in a sentence."""
+    optimizer = {"adam": "Adam", "adamw": "AdamW"}[recipe.optimizer]
+    rate = f"learning rate {recipe.learning_rate:g}"
+    if recipe.cosine:
+        rate += f" after {recipe.warmup_epochs} epochs of warm-up, then falling along a cosine"
+    extras = [f"weight decay {recipe.weight_decay:g}"] * bool(recipe.weight_decay)
+    extras += [f"label smoothing {recipe.label_smoothing:g}"] * bool(recipe.label_smoothing)
+    classes = "weighted equally" if recipe.class_weights == "balanced" else "not weighted"
+    stop = (
+        f"at most {recipe.epochs} epochs, fewer once the validation loss has not fallen for "
+        f"{recipe.patience}"
+        if recipe.patience
+        else f"{recipe.epochs} epochs"
+    )
+    return (
+        f"Films of {recipe.side} × {recipe.side} pixels in batches of {recipe.batch_size}; "
+        f"binary cross-entropy; {optimizer}, {rate}{''.join(f', {e}' for e in extras)}; {stop}. "
+        f"Classes are {classes}. The weights of the epoch with the lowest validation loss are kept."
+    )
+
+
+def rule() -> str:
+    """The rule by which every network gets its threshold."""
+    return (
+        "**The rule:** the highest threshold that still finds "
+        f"**{config.TARGET_SENSITIVITY:.0%}** of the validation films with pneumonia."
+    )
+
+
 def step(first: Result, second: Result, part: str = "validation") -> str:
     """What the second network brought over the first on the same films, at 0.5."""
     table = evaluation.compare(first.scores(part), second.scores(part), (0.5, 0.5))
@@ -122,38 +154,57 @@ def step(first: Result, second: Result, part: str = "validation") -> str:
     )
 
 
-def leaky(difference: pd.DataFrame, seeds: int, films: int) -> str:
-    """Whether LeakyReLU raised accuracy and lowered recall, as the first study said."""
-    accuracy, recall = difference.loc["accuracy"], difference.loc["sensitivity"]
-    claims = {
-        "raises accuracy": (accuracy["low"] > 0, accuracy["high"] < 0),
-        "lowers recall": (recall["high"] < 0, recall["low"] > 0),
+def steps(scores: Mapping[str, pd.DataFrame], part: str) -> str:
+    """Which steps of the story raised AUROC beyond chance on the films of ``part``.
+
+    ``scores`` by the network's title, in the story's order.
+    """
+    names, sorted_out = list(scores), {"raised": [], "lowered": [], "left": []}
+    for first, second in itertools.pairwise(names):
+        row = evaluation.compare(scores[first], scores[second], (0.5, 0.5)).loc["AUROC"]
+        kind = "left" if not clear(row) else "raised" if row["value"] > 0 else "lowered"
+        sorted_out[kind].append(f"{first} → {second} ({signed(row)})")
+    heads = {
+        "raised": "raised AUROC beyond chance",
+        "lowered": "lowered it beyond chance",
+        "left": "cannot be told from no change",
     }
-    words = {
-        (True, False): "holds",
-        (False, True): "is contradicted",
-        (False, False): "is not borne out",
-    }
-    told = "; ".join(f'"LeakyReLU {claim}" {words[found]}' for claim, found in claims.items())
+    told = [f"* {heads[kind]}: {'; '.join(rows)}" for kind, rows in sorted_out.items() if rows]
+    return "\n".join(
+        [f"**On the {part} films**, each network against the one before it,", "", *told]
+    )
+
+
+def silent(result: Result) -> str:
+    """How many trainings ended with one answer for every film."""
+    spread = result.seeds("validation").agg(lambda column: column.max() - column.min())
+    dead = int((spread < 0.01).sum())
+    if not dead:
+        return f"All {len(spread)} trainings learnt to tell films apart."
+    return (
+        f"{dead} of {len(spread)} trainings ended with the same answer for every film: "
+        "their units fell silent. What is shown is the training with the lowest validation loss."
+    )
+
+
+def leaky(difference: pd.DataFrame, seeds: int, films: int, path: Path = config.PEERS) -> str:
+    """Whether what the first study saw of LeakyReLU, from one training each, holds over seeds."""
+    theirs = pd.read_csv(path).query("study == 'First study'").set_index("detail")
+    figures = theirs[["accuracy", "sensitivity"]]
+    seen = figures.loc["CNN 5 at 64"] - figures.loc["CNN 4 at 64"]
+    told = []
+    for metric in ("accuracy", "sensitivity"):
+        row, way = difference.loc[metric], 1 if seen[metric] > 0 else -1
+        word = {1: "higher", -1: "lower"}[way]
+        same, opposite = (clear(row) and row["value"] * sign > 0 for sign in (way, -way))
+        verdict = "holds" if same else "is contradicted" if opposite else "is not borne out"
+        told.append(f"{word} {metric} {verdict}")
     return (
         f"Over {seeds} trainings each and {films:,} films, LeakyReLU minus ReLU is "
-        f"{signed(accuracy)} in accuracy and {signed(recall)} in recall. Of the first study's "
-        f"claims, {told}."
+        f"{signed(difference.loc['accuracy'])} in accuracy and "
+        f"{signed(difference.loc['sensitivity'])} in sensitivity. Of what the first study saw, "
+        f"{' and '.join(told)} here."
     )
-
-
-def verdict(estimates: Mapping[str, pd.DataFrame]) -> str:
-    """How far apart the networks stand on validation, the dummy left aside."""
-    trained = {name: table.loc["AUROC"] for name, table in estimates.items() if name != "Dummy"}
-    best = max(trained, key=lambda name: trained[name]["value"])
-    tied = [name for name in trained if trained[name]["high"] >= trained[best]["low"]]
-    others = [name for name in tied if name != best]
-    level = (
-        f"The intervals of {', '.join(others)} overlap its own"
-        if others
-        else "No other's interval overlaps its own"
-    )
-    return f"On validation films {best} has the highest AUROC, {share(trained[best])}. {level}."
 
 
 # -- validation and test --------------------------------------------------------------------
@@ -291,10 +342,42 @@ def fill(text: str, name: str, content: str) -> str:
 
 def readme(text: str, results: Path = config.RESULTS) -> str:
     """README.md's text with all numbers from the record."""
-    study = Study(results=results)
-    everything = study.run_all()
-    text = fill(text, "headline", headline(everything["final"]))
-    return fill(text, "table", _markdown_table(everything))
+    everything = Study(results=results).run_all()
+    films = manifest.read()
+    blocks = {
+        "headline": headline(everything["final"]),
+        "films": (
+            f"No account, nothing to fetch: {films['packaged'].sum():,} of the {len(films):,} real "
+            "films come with a package in `requirements.txt`."
+        ),
+        "table": f"{_table_head(everything)}\n\n{_markdown_table(everything)}",
+        "effort": effort(everything),
+    }
+    for name, content in blocks.items():
+        text = fill(text, name, content)
+    return text
+
+
+def effort(results: Mapping[str, Result]) -> str:
+    """How long the recorded study was trained, and on what."""
+    facts = [result.record.facts for result in results.values()]
+    seconds = sum(sum(fact["training_seconds"].values()) for fact in facts)
+    trainings = sum(len(fact["training_seconds"]) for fact in facts)
+    last = facts[-1]
+    return (
+        f"The recorded study: {trainings} trainings in {seconds / 60:.0f} minutes on "
+        f"{last['processor']} (finished {last['date'][:10]}, "
+        f"TensorFlow {last['versions']['tensorflow']}, Keras {last['versions']['keras']})."
+    )
+
+
+def _table_head(results: Mapping[str, Result]) -> str:
+    return (
+        f"The {len(results['final'].scores('test'))} official test films, each network at its own "
+        f"threshold, fixed beforehand: the highest that finds {config.TARGET_SENSITIVITY:.0%} of "
+        "the validation films with pneumonia. In brackets 95% intervals from a bootstrap over "
+        "patients."
+    )
 
 
 def _markdown_table(results: Mapping[str, Result]) -> str:

@@ -272,11 +272,21 @@ def sixteen_bits(path, source):
     Image.fromarray(noise(40, 50).astype(np.uint16) * 256).save(path, format="PNG")
 
 
+def png_chunk(kind, content):
+    return (
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+    )
+
+
 def promise(side):
-    """Write a header that promises side x side pixels, and nothing more."""
-    head = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    chunk = struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
-    return lambda path, source: path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    """Write a header that promises side x side pixels, and no pixels."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return lambda path, source: path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", b"")
+    )
 
 
 BAD = {
@@ -348,7 +358,7 @@ def test_bad_films_are_left_out_and_missing(films, tmp_path):
 
 
 def test_the_films_beside_a_bad_one_keep_their_pixels(films, tmp_path):
-    loaded, pictures, _ = load_with_bad_films(films, tmp_path / "cache", films.table["path"][:1])
+    loaded, pictures, _ = load_with_bad_films(films, tmp_path / "cache", films.table["path"][2:4])
     for path, picture in zip(loaded.table["path"], pictures, strict=True):
         np.testing.assert_array_equal(picture, dataset.read_film(path, 32))
 

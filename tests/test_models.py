@@ -161,3 +161,16 @@ def test_the_final_network_has_fewer_parameters_than_cnn_1(network):
 
 def test_the_final_network_takes_films_of_another_side():
     assert models.build("final", 64).count_params() == models.build("final", 128).count_params()
+
+
+def test_a_summary_lists_layers_with_output_and_parameters_and_their_total(network):
+    table = models.summary(network("dense"))
+    assert list(table["output"][["Flatten", "whole network"]]) == ["4096", ""]
+    assert list(table["parameters"].iloc[-5:]) == [4096 * 20 + 20, 147, 40, 6, 82_133]
+
+
+def test_a_summary_of_some_kinds_keeps_the_whole_networks_total(network):
+    table = models.summary(network("cnn_1"), kinds=("Conv2D",))
+    assert list(table.index) == ["Conv2D", "Conv2D", "whole network"]
+    assert list(table["output"]) == ["62 × 62 × 32", "29 × 29 × 64", ""]
+    assert table["parameters"].iloc[-1] == 821_761

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -32,7 +33,7 @@ def test_time_left_is_unknown_before_anything_is_done(now):
 
 
 def test_time_left_is_unknown_without_a_record(now):
-    clock = progress.Clock({"dense": 0.0}, start=0.0)
+    clock = progress.Clock({"dense": 100.0, "cnn_1": math.nan}, start=0.0)
     now[0] = 10.0
     assert math.isnan(clock.left(TWO_SEEDS, 0.5))
 
@@ -48,6 +49,13 @@ def test_a_finished_recipe_is_behind(now):
     now[0] = 100.0
     clock.done(TWO_SEEDS)
     assert clock.left(OTHER, 0.0) == pytest.approx(300.0)
+
+
+def test_a_recipe_that_was_finished_earlier_is_left_out(now):
+    clock = progress.Clock({"dense": 100.0, "cnn_1": 300.0}, start=0.0)
+    now[0] = 30.0
+    clock.skip(TWO_SEEDS)
+    assert clock.left(OTHER, 0.5) == pytest.approx(30.0)
 
 
 def test_nothing_is_left_at_the_end(now):
@@ -78,8 +86,13 @@ def test_seconds_are_scaled_by_epochs_seeds_and_films(tmp_path, films, seconds):
     assert progress.recorded_seconds(TWO_SEEDS, films, tmp_path) == pytest.approx(seconds)
 
 
-def test_a_recipe_without_a_record_has_no_seconds(tmp_path):
-    assert progress.recorded_seconds(TWO_SEEDS, 100, tmp_path) == 0
+def test_the_seconds_of_a_recipe_without_a_record_are_unknown(tmp_path):
+    assert math.isnan(progress.recorded_seconds(TWO_SEEDS, 100, tmp_path))
+
+
+def test_what_is_not_trained_takes_no_time(tmp_path):
+    untrained = dataclasses.replace(TWO_SEEDS, epochs=0)
+    assert progress.recorded_seconds(untrained, 100, tmp_path) == 0
 
 
 @pytest.mark.parametrize(
@@ -97,9 +110,9 @@ def test_a_recipe_without_a_record_has_no_seconds(tmp_path):
     ],
     ids=str,
 )
-def test_a_damaged_record_has_no_seconds(tmp_path, facts):
+def test_the_seconds_of_a_damaged_record_are_unknown(tmp_path, facts):
     recorded(tmp_path, facts)
-    assert progress.recorded_seconds(TWO_SEEDS, 100, tmp_path) == 0
+    assert math.isnan(progress.recorded_seconds(TWO_SEEDS, 100, tmp_path))
 
 
 # -- the bar ----------------------------------------------------------------------------------
@@ -148,7 +161,8 @@ def test_a_later_seed_counts_those_before_it(tell):
 
 
 def test_unknown_time_left_is_not_shown(tell):
-    assert "whole study" not in tell(1, 5, {"val_accuracy": 0.9})[0]
+    text, _ = tell(1, 5, {"val_accuracy": 0.9}, {"dense": 100.0, "final": math.nan})
+    assert "whole study" not in text
 
 
 def test_a_bar_writes_to_standard_error_only(tell, capsys):

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from helpers import files, record
 from helpers.generators import Augmentation
-from helpers.record import Record, RecordError
 from helpers.recipes import Recipe
+from helpers.record import Record, RecordError
 
 RECIPE = Recipe(name="dense", title="Dense", seeds=(1, 2), augmentation=Augmentation(rotation=5))
 DIGEST = "f" * 64

@@ -1,0 +1,511 @@
+"""presentation.pdf: the study as a talk for a hospital's board, one message a slide.
+
+Every number of the study comes from the record or is computed here from the films; the WHO's
+figures are cited. Places on a page are inches from its left and upper edge.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from helpers import config, dataset, evaluation, files, manifest, plotting, telling
+from helpers.study import Result, Study
+
+WIDTH, HEIGHT, MARGIN = 13.333, 7.5, 0.6  # 16:9
+INNER = WIDTH - 2 * MARGIN
+TITLE, BODY, LEAST, FOOT = 26, 20, 15, 12  # points; LEAST inside figures
+GREY = "#666666"
+
+# The notebook's look in type that is read from the back of a room. Type 42 embeds the font, so
+# that a slide's text can be searched and copied.
+RC = {**plotting.RC, "font.size": 16, "axes.titlesize": 16, "pdf.fonttype": 42}
+
+FILMS = "Films: Kermany, Zhang and Goldbaum 2018, doi 10.17632/rscbjbr9sj.2, CC BY 4.0"
+RECORD = (
+    "Source: the recorded study, data/results; in brackets 95% intervals (bootstrap over patients)"
+)
+WHO = "Source: WHO, Pneumonia in children, who.int/news-room/fact-sheets/detail/pneumonia"
+
+# What each network adds to the one before it.
+IDEAS = {
+    "dummy": "looks at no film, says what is most frequent",
+    "dense": "sees all pixels at once",
+    "cnn_1": "sees neighbourhoods: edges, patches",
+    "cnn_2": "switches units off at random (dropout)",
+    "cnn_3": "one more layer of neighbourhoods",
+    "cnn_4": "sees each film moved a little, anew each time",
+    "cnn_5": "lets no unit fall silent (LeakyReLU)",
+    "final": "shortcuts, changed tones, averaged trainings",
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the slides tell: results and estimates by the networks' titles, films to show.
+
+    ``before`` (validation) and ``after`` (test) are estimated at ``thresholds``, which the rule
+    chose on validation films.
+    """
+
+    results: dict[str, Result]
+    thresholds: dict[str, float]
+    before: dict[str, pd.DataFrame]
+    after: dict[str, pd.DataFrame]
+    films: dataset.Films
+    pictures: np.ndarray
+
+    @property
+    def final(self) -> str:
+        """Title of the final network."""
+        return list(self.results)[-1]
+
+    @property
+    def trained(self) -> list[str]:
+        """Titles of all networks but the dummy."""
+        return [title for title, result in self.results.items() if result.recipe.epochs]
+
+    def part(self, name: str) -> np.ndarray:
+        """Which of the films at hand belong to a part."""
+        return (self.films.table["part"] == name).to_numpy()
+
+    @property
+    def sick(self) -> np.ndarray:
+        """1 for each film at hand with pneumonia, else 0."""
+        return (self.films.table["label"] == "PNEUMONIA").to_numpy().astype(int)
+
+
+def story(results: Path = config.RESULTS) -> Story:
+    """Gather what the slides tell.
+
+    Raises:
+        RecordError: the study is not recorded under ``results``.
+        FilmError: the packaged films are not installed.
+    """
+    found = {result.recipe.title: result for result in Study(results=results).run_all().values()}
+    thresholds = {
+        title: evaluation.operating_threshold(result.scores("validation"))
+        for title, result in found.items()
+    }
+    before, after = (
+        {t: evaluation.estimate(r.scores(part), thresholds[t]) for t, r in found.items()}
+        for part in ("validation", "test")
+    )
+    return Story(
+        found, thresholds, before, after, *dataset.load(dataset.packaged(), config.SOURCE_SIZE)
+    )
+
+
+# -- layout ---------------------------------------------------------------------------------
+
+
+def wrap(words: str, width: float, font: FontProperties) -> list[str]:
+    """Break text into lines of at most ``width``, never between the limits of an interval."""
+    lines = []
+    for part in words.split("\n"):
+        line = ""
+        for word in re.split(r" (?![^\[]*\])", part):
+            longer = f"{line} {word}".strip()
+            points, *_ = text_to_path.get_text_width_height_descent(longer, font, ismath=False)
+            if line and points > 71 * width:  # a point in the inch to spare for rounding
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return lines
+
+
+def put(
+    page: Figure,
+    words: str,
+    top: float,
+    left: float = MARGIN,
+    width: float = INNER,
+    size: float = BODY,
+    bold: bool = False,
+    color: str = config.INK,
+) -> float:
+    """Write wrapped text; return where the next text may start."""
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    for line in wrap(words, width, font):
+        page.text(left / WIDTH, 1 - (top + size / 72) / HEIGHT, line, font=font, color=color)
+        top += 1.3 * size / 72
+    return top
+
+
+def put_table(
+    page: Figure,
+    rows: Sequence[Sequence[str]],
+    columns: Sequence[tuple[float, float]],
+    top: float,
+    size: float = 18,
+    last: str = config.ACCENT,
+) -> float:
+    """Write rows of text, heads first, into ``columns`` (left, width); the last row in ``last``."""
+    for number, row in enumerate(rows):
+        color = {0: GREY, len(rows) - 1: last}.get(number, config.INK)
+        if number:
+            height = 1 - (top - 0.02) / HEIGHT
+            ends = (MARGIN / WIDTH, 1 - MARGIN / WIDTH)
+            page.add_artist(Line2D(ends, (height, height), color="#dddddd", lw=0.8))
+        cells = zip(row, columns, strict=True)
+        top = max(put(page, cell, top, *place, size, color=color) for cell, place in cells) + 0.07
+    return top
+
+
+def put_list(page: Figure, points: Sequence[str], top: float, signs: str) -> float:
+    """Write points, each behind its sign."""
+    for sign, point in zip(signs, points, strict=False):
+        put(page, sign, top, size=22, bold=True, color=GREY)
+        top = put(page, point, top, MARGIN + 0.45, INNER - 0.45, size=22) + 0.15
+    return top
+
+
+def blank(title: str, source: str, size: float = TITLE, page: Figure | None = None) -> Figure:
+    """A page (a new one if None) with title, at most two lines, and source."""
+    page = Figure(figsize=(WIDTH, HEIGHT), layout="none") if page is None else page
+    put(page, title, 0.4, size=size, bold=True)
+    put(page, source, HEIGHT - 0.55, size=FOOT, color=GREY)
+    return page
+
+
+def illustrated(
+    title: str, source: str, words: str, height: float, size: float = BODY
+) -> tuple[Figure, SubFigure]:
+    """A page and the part of it, so high, that a figure is laid out in; words below."""
+    page, top = blank(title, source), 1.5
+    put(page, words, top + height + 0.15, size=size)
+    page.set_layout_engine("constrained")
+    heights, widths = (top, height, HEIGHT - top - height), (MARGIN, INNER, MARGIN)
+    grid = page.add_gridspec(3, 3, height_ratios=heights, width_ratios=widths)
+    return page, page.add_subfigure(grid[1, 1])
+
+
+def enlarge(part: Figure | SubFigure) -> None:
+    """Raise the smallest type of the notebook's figures to what a room can read."""
+    for text in part.findobj(Text):
+        text.set_fontsize(max(text.get_fontsize(), LEAST))
+
+
+def hundred(page: Figure, left: float, wrong: int, label: str, words: str) -> None:
+    """A hundred dots in the colour of a class, hollow where the network is wrong."""
+    side = 2.0
+    ax = page.add_axes((left / WIDTH, 3.05 / HEIGHT, side / WIDTH, side / HEIGHT))
+    x, y = np.meshgrid(np.arange(10), np.arange(10))
+    colour = config.COLOURS[label]
+    fill = [colour if dot >= wrong else "white" for dot in range(100)]
+    ax.scatter(x, y, s=95, c=fill, edgecolors=colour, linewidths=1.6)
+    ax.set(xlim=(-0.6, 9.6), ylim=(9.6, -0.6))
+    ax.set_axis_off()
+    put(page, words.format(100 - wrong, wrong), 4.6, left, side, size=18)
+
+
+# -- slides ---------------------------------------------------------------------------------
+
+
+def opening(told: Story) -> Figure:
+    """The recorded headline."""
+    title = "Pneumonia on children's chest films: what a network finds, and how far to trust it"
+    page = blank(title, RECORD, size=34)
+    put(page, "A first talk for the board. This is a study of method.", 1.75, color=GREY)
+    headline = telling.headline(told.results[told.final]).replace("**", "")
+    *result, meaning = re.split(r"(?<=\.) (?=[A-Z])", headline)
+    top = put(page, meaning, 2.55, width=7.2, size=24, color=config.ACCENT)
+    put(page, " ".join(result), top + 0.3, width=7.2, size=18)
+    wrong = (1 - told.after[told.final]["value"]).mul(100).round()
+    for left, label, metric, words in (
+        (8.4, "PNEUMONIA", "sensitivity", "of 100 sick:\n{:.0f} found,\n{:.0f} missed"),
+        (10.7, "NORMAL", "specificity", "of 100 healthy:\n{:.0f} left alone,\n{:.0f} alarmed"),
+    ):
+        hundred(page, left, wrong[metric], label, words)
+    return page
+
+
+def need(told: Story) -> Figure:
+    """Why it matters, and the two errors."""
+    page = blank("Pneumonia kills more children than any other infection", WHO)
+    for left, number, words in (
+        (0.6, "740,180", "children under five died of it in 2019"),
+        (4.9, "14%", "of all deaths of children under five"),
+        (9.1, "22%", "of all deaths between one and five years"),
+    ):
+        put(page, number, 1.25, left, 4, size=48, bold=True)
+        put(page, words, 2.2, left, 3.6)
+    rows = [
+        ("error of a network", "what happens", "who pays"),
+        ("miss", "a sick child is sent home untreated", "the child, with health or life"),
+        (
+            "false alarm",
+            "a healthy child gets antibiotics, a bed, a further film",
+            "the family and the hospital; everybody, by resistance to antibiotics",
+        ),
+    ]
+    columns = ((MARGIN, 2.9), (3.6, 4.4), (8.3, 4.5))
+    top = put_table(page, rows, columns, 3.35, BODY, last=config.INK)
+    rule = (
+        f"So the rule was fixed beforehand: find {config.TARGET_SENSITIVITY:.0%} of the sick and, "
+        "that given, alarm as few healthy children as can be."
+    )
+    put(page, rule, top + 0.2, size=22, color=config.ACCENT)
+    return page
+
+
+def films(told: Story) -> Figure:
+    """Four films without pneumonia, four with it."""
+    table = told.films.table[told.part("training")].drop_duplicates("patient")
+    chosen = pd.concat(
+        table[table["subtype"] == subtype].sample(count, random_state=config.SEED)
+        for subtype, count in zip(config.SUBTYPES, (4, 2, 2), strict=True)
+    )
+    page = plotting.films(
+        told.pictures[chosen.index], list(chosen["subtype"]), list(chosen["label"])
+    )
+    plt.close(page)  # pyplot forgets it, the figure itself stays
+    page.set_size_inches(WIDTH, HEIGHT)
+    page.set_layout_engine("compressed", rect=(0.04, 0.1, 0.64, 0.72))
+    enlarge(page)
+    title = "Air is dark, fluid is grey; on many films the untrained eye cannot tell"
+    blank(title, FILMS, page=page)
+    left, top = 9.5, 1.75
+    for words in (
+        "Above, no pneumonia: dark lungs; ribs, heart and diaphragm with sharp edges.",
+        "Below, pneumonia: where air gave way to fluid, the lung turns grey or white.",
+        "Even radiologists disagree, and in most of the world there are too few of them.",
+    ):
+        top = put(page, words, top, left, WIDTH - MARGIN - left) + 0.25
+    return page
+
+
+def data(told: Story) -> Figure:
+    """How many films of how many children, and the split."""
+    table = manifest.read()
+    parts = table.drop_duplicates(["patient", "part"])["patient"].value_counts()
+    across = int((parts > 1).sum())
+    page, part = illustrated(
+        f"{len(table):,} films of {len(parts):,} children, of whom {across or 'none'} stand in "
+        "more than one part",
+        FILMS,
+        telling.split(table),
+        height=3.4,
+    )
+    ax = plotting.class_balance(manifest.counts(table), part.subplots())
+    ax.get_legend().remove()
+    part.legend(*ax.get_legend_handles_labels(), loc="outside right center")
+    enlarge(part)
+    return page
+
+
+def edge_auroc(told: Story) -> float:
+    """How well the outermost pixels alone tell the classes apart on validation films."""
+    _, small = dataset.load(told.films, size=32)
+    frame = dataset.border(small, width=1) / 255
+    seen, judged = told.part("training"), told.part("validation")
+    plain = LogisticRegression(C=0.1, max_iter=1000).fit(frame[seen], told.sick[seen])
+    return float(roc_auc_score(told.sick[judged], plain.predict_proba(frame[judged])[:, 1]))
+
+
+def edge(told: Story) -> Figure:
+    """Mean films, and what the outermost pixels give away."""
+    area = edge_auroc(told)
+    verdict = "already tells sick from healthy" if area > 0.75 else "gives little away"
+    page, part = illustrated(
+        f"The edge of a film, no lung in it, {verdict}: AUROC {evaluation.short(area, 2)}",
+        FILMS,
+        "Did the classes differ by the disease alone, the right picture would be blank outside the "
+        "lungs. Posture, markers and tone differ too: a network can learn the apparatus instead of "
+        "the lung, and validation films from the same apparatus cannot notice.",
+        height=3.9,
+    )
+    seen = told.part("training")
+    plotting.mean_films(told.pictures[seen], told.sick[seen], part.subplots(1, 3))
+    enlarge(part)
+    return page
+
+
+def networks(told: Story) -> Figure:
+    """A row a network: its idea, its size, its AUROC on validation films."""
+    area = {title: told.before[title].loc["AUROC"] for title in told.results}
+    best = max(told.trained, key=lambda title: area[title]["value"])
+    page = blank(
+        f"{len(told.trained)} networks, one idea more each time: on validation films {best} has "
+        "the highest AUROC",
+        RECORD,
+    )
+    rows = [("network", "its idea", "parameters", "AUROC")]
+    for title, result in told.results.items():
+        size = f"{result.record.facts['parameters']:,}"
+        rows.append((title, IDEAS[result.recipe.name], size, telling.share(area[title])))
+    top = put_table(page, rows, ((MARGIN, 1.4), (2.0, 6), (8.0, 1.8), (9.9, 2.9)), 1.6)
+    put(
+        page,
+        "AUROC: the chance that a film with pneumonia gets a higher score than one without; here "
+        f"on {len(told.results[best].scores('validation')):,} validation films.",
+        top + 0.15,
+        size=18,
+    )
+    return page
+
+
+def level(estimates: Mapping[str, pd.DataFrame]) -> int:
+    """How many networks match the best AUROC: their interval reaches into its interval."""
+    area = [table.loc["AUROC"] for table in estimates.values()]
+    best = max(area, key=lambda row: row["value"])
+    return sum(row["high"] >= best["low"] for row in area) - 1
+
+
+def two_batches(told: Story) -> Figure:
+    """Validation against test."""
+    before, after = ({n: part[n] for n in told.trained} for part in (told.before, told.after))
+    tied, still = level(before), level(after)
+    page, part = illustrated(
+        f"On validation films {tied or 'none'} of {len(before) - 1} others match the best AUROC, "
+        f"on test films {still or 'none'}: the test tells "
+        f"{'more' if still < tied else 'no more'} of them apart",
+        RECORD,
+        telling.gap(before, after),
+        height=4.1,
+        size=18,
+    )
+    axes = plotting.validation_against_test(before, after, axes=part.subplots(1, 3))
+    axes[0].get_legend().remove()
+    drawn = axes[0].get_legend_handles_labels()
+    part.legend(*drawn, loc="outside lower center", ncols=len(before))
+    enlarge(part)
+    return page
+
+
+def outcome(told: Story) -> Figure:
+    """All networks on the test films."""
+    scores, threshold = told.results[told.final].scores("test"), told.thresholds[told.final]
+    counts = evaluation.confusion(scores, threshold)
+    well, sick = counts.sum(axis=1)
+    page, part = illustrated(
+        telling.comparison_title(told.after),
+        RECORD,
+        f"The final network misses {counts.loc['PNEUMONIA', 'NORMAL']} of {sick} films with "
+        f"pneumonia and raises {counts.loc['NORMAL', 'PNEUMONIA']} false alarms on {well} without. "
+        + telling.subtypes(evaluation.by_subtype(scores, threshold)),
+        height=4.2,
+        size=18,
+    )
+    for ax in plotting.comparison(told.after, axes=part.subplots(1, 4, sharey=True)):
+        left, right = ax.get_xlim()
+        room = (right - left) / 12  # for the larger numbers
+        ax.set_xlim(left - room, right + room)
+    enlarge(part)
+    return page
+
+
+def peers(told: Story) -> Figure:
+    """What others report on the same films."""
+    ours = told.after[told.final]
+    low, high = ours.loc["AUROC", ["low", "high"]]
+    theirs = pd.read_csv(config.PEERS)["AUROC"].dropna()
+    above, below = int((theirs > high).sum()), int((theirs < low).sum())
+    page = blank(
+        f"Our AUROC's interval leaves {above or 'none'} of {len(theirs)} published values above it "
+        f"and {below or 'none'} below",
+        "Source: data/peers.csv, which cites each publication; ours: the recorded study, with 95% "
+        "intervals",
+    )
+    table = telling.peers(ours)
+    rows = [["on the test films (a dash: not reported)", *table.columns]]
+    rows += [[who, *cells] for who, cells in zip(table.index, table.to_numpy(), strict=True)]
+    rows[-1] = [cell.replace(" [", "\n[") for cell in rows[-1]]
+    columns = [(MARGIN, 5.8), *((left, 1.5) for left in (6.55, 8.11, 9.67, 11.23))]
+    top = put_table(page, rows, columns, 1.4, 17)
+    caution = "No other study gives an interval; some chose on these very films, which flatters."
+    put(page, caution, top + 0.05, size=17)
+    return page
+
+
+def fallen(told: Story) -> bool:
+    """Whether the final network's specificity falls from validation to test beyond chance."""
+    before, after = (part[told.final].loc["specificity"] for part in (told.before, told.after))
+    return bool(after["high"] < before["low"])
+
+
+def limits(told: Story) -> Figure:
+    """What must not be concluded."""
+    before, after = (part[told.final].loc["specificity"] for part in (told.before, told.after))
+    scores = told.results[told.final].scores("test")
+    points = (
+        "It must not decide on a child. At best it may one day say which film to read first.",
+        "One hospital, children of one to five years, one view: nothing here tells how it does "
+        "elsewhere.",
+        "The labels are physicians' readings of the film, not the course of the disease; a child "
+        "without pneumonia may have an illness that the network has never seen.",
+        f"At the same threshold, specificity goes from {telling.percent(before)} on validation to "
+        f"{telling.percent(after)} on test films: "
+        + ("a fall beyond chance." if fallen(told) else "no fall beyond chance."),
+        f"{scores['y'].mean():.0%} of the test films show pneumonia, far more than in any clinic; "
+        "accuracy would differ there.",
+    )
+    page = blank("This is a study of method, not a medical device", RECORD)
+    put_list(page, points, 1.4, signs="–" * len(points))
+    return page
+
+
+def steps(told: Story) -> Figure:
+    """The answer so far and what follows from it."""
+    title = (
+        "Next: find out why healthy children of a new batch are alarmed"
+        if fallen(told)
+        else "Next: see whether this holds on films from elsewhere"
+    )
+    page = blank(title, RECORD)
+    answer = telling.conclusion(told.before, told.after)
+    top = put(page, answer, 1.4, size=18, color=config.ACCENT)
+    points = (
+        "Find in training films alone what sets batches of films apart, and build a validation "
+        "that shows it.",
+        "Cure it: crop to the lungs, change tones harder, balance the apparatus; choose by that "
+        "validation.",
+        "Say what a threshold means for a thousand children, and when to ask a radiologist.",
+        "Before any use: test it on this hospital's own films, read by radiologists who do not see "
+        "its answer.",
+    )
+    put_list(page, points, top + 0.3, signs="1234")
+    return page
+
+
+SLIDES = (opening, need, films, data, edge, networks, two_batches, outcome, peers, limits, steps)
+
+
+def draw(results: Path = config.RESULTS) -> list[Figure]:
+    """All slides, numbered; to be drawn and saved under ``plt.rc_context(RC)``."""
+    told = story(results)
+    pages = [slide(told) for slide in SLIDES]
+    for number, page in enumerate(pages, start=1):
+        put(page, f"{number}", HEIGHT - 0.55, WIDTH - MARGIN - 0.2, size=FOOT, color=GREY)
+    return pages
+
+
+def write(path: Path = config.SLIDES, results: Path = config.RESULTS) -> Path:
+    """Write the slides; the same record and packages give the same bytes.
+
+    Raises:
+        RecordError: the study is not recorded under ``results``.
+        FilmError: the packaged films are not installed.
+    """
+    # Neither date nor version, which would make each writing differ.
+    facts = dict.fromkeys(("Creator", "Producer", "CreationDate"))
+    facts["Title"] = "Pediatric pneumonia"
+    with plt.rc_context(RC), files.whole(path) as part, PdfPages(part, metadata=facts) as pdf:
+        for page in draw(results):
+            pdf.savefig(page)
+    return path

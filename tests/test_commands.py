@@ -1,0 +1,123 @@
+"""The command line, the page it writes, and the check of the committed network."""
+
+from __future__ import annotations
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import __main__ as command
+from helpers import dataset, manifest, models, page, recipes, record, training, verify
+from helpers.study import Study
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    """A notebook of two cells: one warns and prints, one shows a setting."""
+    node = nbformat.v4.new_notebook()
+    node.cells = [
+        nbformat.v4.new_code_cell("import sys; print('said'); print('aside', file=sys.stderr)"),
+        nbformat.v4.new_code_cell("import os; os.environ['STUDY_MODE']"),
+    ]
+    path = tmp_path / "small.ipynb"
+    nbformat.write(node, path)
+    return path
+
+
+def test_a_page_holds_outputs_and_the_terminal_holds_what_was_said_aside(
+    notebook, tmp_path, capsys
+):
+    node = page.execute(notebook, {"STUDY_MODE": "train"})
+    streams = [o for o in node.cells[0].outputs if o.output_type == "stream"]
+    assert [o.text for o in streams] == ["said\n"]
+    assert "aside" in capsys.readouterr().err
+    assert node.cells[1].outputs[0]["data"]["text/plain"] == "'train'"
+    html = page.write_html(node, tmp_path / "build" / "page.html").read_text(encoding="utf-8")
+    assert "said" in html
+    assert "aside" not in html.split("<body", 1)[1].replace("aside&#39;", "").split("Out[", 1)[1]
+
+
+def test_a_failing_cell_is_told_in_one_line(tmp_path):
+    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+    path = tmp_path / "broken.ipynb"
+    nbformat.write(node, path)
+    with pytest.raises(RuntimeError, match=r"broken.ipynb: a cell failed with ZeroDivisionError"):
+        page.execute(path)
+
+
+def test_a_notebook_written_back_is_the_same_on_the_next_run(notebook):
+    first = page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
+    again = page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
+    assert first == again
+
+
+def test_wrong_use_exits_with_two(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["no-such-command"])
+    assert stop.value.code == 2
+    assert "no-such-command" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["train"], ["check"]])
+def test_a_missing_folder_is_one_line_that_says_what_to_do(
+    arguments, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("STUDY_DATA", str(tmp_path / "nowhere"))
+    assert command.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "nowhere" in error
+    assert "make data" in error
+
+
+def test_an_unknown_recipe_is_one_line(monkeypatch, drawn, capsys):
+    monkeypatch.setenv("STUDY_DATA", str(drawn))
+    assert command.main(["train", "--short", "cnn_9"]) == 1
+    assert "cnn_9" in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.fixture
+def committed(monkeypatch, tmp_path, tiny, drawn):
+    """A record of an untrained final network, true to its predictions on drawn films."""
+    monkeypatch.setattr(manifest, "read", lambda *_: tiny.copy())
+    recipe, films = recipes.get("final"), dataset.find(drawn, tiny)
+    films, pictures = dataset.load(films, recipe.side)
+    scored = films.table["part"].isin(["validation", "test"]).to_numpy()
+    members = {seed: models.build("final", recipe.side) for seed in recipe.seeds}
+    rows = [
+        films.table.loc[scored, ["film"]].assign(
+            split=films.table["part"],
+            seed=seed,
+            probability=training.predict(model, pictures[scored]),
+        )
+        for seed, model in members.items()
+    ]
+    history = pd.DataFrame({"epoch": 1, "seed": list(recipe.seeds), "val_loss": 0.5})
+    facts = {"films_digest": manifest.digest(tiny)}
+    found = record.Record(pd.concat(rows), history, facts)
+    record.write(tmp_path, recipe, found, members)
+    return tmp_path, films
+
+
+def test_the_committed_network_gives_its_recorded_probabilities(committed):
+    results, films = committed
+    assert "as recorded" in verify.final_network(results, films)
+
+
+def test_another_network_than_the_recorded_one_is_noticed(committed):
+    results, films = committed
+    final = recipes.get("final")
+    found = Study(results=results).run("final").record
+    moved = found.predictions.assign(probability=lambda rows: np.abs(rows["probability"] - 0.01))
+    members = {seed: record.load_member(results, final, seed) for seed in final.seeds}
+    record.write(results, final, record.Record(moved, found.history, found.facts), members)
+    with pytest.raises(RuntimeError, match="differs from its record"):
+        verify.final_network(results, films)
+
+
+def test_the_check_needs_all_test_films(committed):
+    results, films = committed
+    few = dataset.Films("a few films", films.table[films.table["part"] == "test"].head(2))
+    with pytest.raises(dataset.FilmError, match="2 of the"):
+        verify.final_network(results, few)

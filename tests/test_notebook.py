@@ -1,0 +1,89 @@
+"""The committed notebook is executed whole, in order, without errors; and nbval sees a change."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+
+from helpers import config, recipes
+
+LIVE = "nbval-ignore-output"
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    node = nbformat.read(config.NOTEBOOK, as_version=4)
+    nbformat.validate(node)
+    return node
+
+
+@pytest.fixture(scope="module")
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(cell, kind):
+    return [output for output in cell.outputs if output.output_type == kind]
+
+
+def test_every_cell_is_executed_in_order(code):
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+
+
+def test_no_cell_stores_an_error_or_standard_error(code):
+    assert not [cell.source for cell in code if outputs(cell, "error")]
+    streams = [output for cell in code for output in outputs(cell, "stream")]
+    assert not [output.text for output in streams if output.name == "stderr"]
+
+
+def test_cells_are_short(code):
+    assert not [cell.source for cell in code if len(cell.source.splitlines()) > 20]
+
+
+def test_the_file_is_smaller_than_five_megabytes():
+    assert config.NOTEBOOK.stat().st_size < 5_000_000
+
+
+def test_the_first_cell_silences_tensorflow_before_it_is_imported(code):
+    assert "TF_ENABLE_ONEDNN_OPTS" in code[0].source
+    assert "TF_CPP_MIN_LOG_LEVEL" in code[0].source
+    assert "helpers" not in code[0].source
+
+
+def test_a_cell_that_trains_live_is_not_compared_and_the_next_code_asserts(code):
+    live = [n for n, cell in enumerate(code) if "study.run(" in cell.source]
+    assert len(live) == len(recipes.STUDY)
+    for n in live:
+        assert LIVE in code[n].metadata.get("tags", []), code[n].source
+        following = [cell for cell in code[n + 1 : n + 4] if "assert" in cell.source]
+        assert following, code[n].source
+
+
+def test_only_cells_that_train_are_left_out_of_the_comparison(code):
+    for cell in code:
+        if LIVE in cell.metadata.get("tags", []):
+            assert "study.run(" in cell.source
+
+
+def test_no_compared_output_holds_an_address(code):
+    for cell in code:
+        for output in cell.outputs:
+            assert " at 0x" not in str(output.get("data", {}).get("text/plain", ""))
+
+
+def test_every_link_in_the_contents_has_its_heading(notebook):
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    anchors = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", text, flags=re.M)
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def test_numbers_of_the_study_are_not_typed_into_the_prose(notebook):
+    """Three-digit shares, as results are written, stand in outputs only."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            assert not re.findall(r"(?<![\d\w/.])0?\.\d{3}\b", cell.source), cell.source

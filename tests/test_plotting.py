@@ -1,0 +1,141 @@
+"""Figures show the data they are given: what is drawn is read back from the axes."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import config, evaluation, manifest, plotting
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure outlives its test."""
+    plotting.style()
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def scores():
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 80)
+    p = np.clip(rng.normal(0.3 + 0.4 * y, 0.2), 0, 1)
+    return pd.DataFrame({"film": range(80), "patient": range(80), "y": y, "probability": p})
+
+
+def history(val_loss):
+    n = len(val_loss)
+    flat = dict.fromkeys(("accuracy", "recall", "val_accuracy", "val_recall"), [0.9] * n)
+    loss = list(np.linspace(0.5, 0.1, n))
+    return pd.DataFrame(
+        {"epoch": range(1, n + 1), "seed": 1, "loss": loss, "val_loss": val_loss, **flat}
+    )
+
+
+def test_class_balance_draws_the_counts_of_the_manifest():
+    counts = manifest.counts(manifest.read(), by="split")
+    ax = plotting.class_balance(counts)
+    drawn = {text.get_text() for text in ax.texts}
+    assert {f"{n:,}" for n in counts[list(config.SUBTYPES)].to_numpy().ravel()} <= drawn
+
+
+def test_films_per_patient_draws_every_patient_once():
+    films = manifest.read()
+    ax = plotting.films_per_patient(films)
+    assert sum(bar.get_height() for bar in ax.patches) == films["patient"].nunique()
+
+
+def test_classes_keep_their_colours(scores):
+    ax = plotting.score_distribution(scores, 0.5, "title")
+    _, labels = ax.get_legend_handles_labels()
+    assert set(config.LABELS) <= set(labels)
+    edges = {plt.matplotlib.colors.to_hex(patch.get_facecolor()) for patch in ax.patches}
+    assert edges == {colour.lower() for colour in config.COLOURS.values()}
+
+
+def test_a_grid_frames_films_in_the_colour_of_their_class():
+    pictures = np.zeros((2, 8, 8), np.uint8)
+    figure = plotting.films(pictures, ["a", "b"], labels=list(config.LABELS), columns=2)
+    for ax, label in zip(figure.axes, config.LABELS, strict=True):
+        colour = plt.matplotlib.colors.to_hex(ax.spines["left"].get_edgecolor())
+        assert colour == config.COLOURS[label].lower()
+
+
+def test_examples_show_one_film_a_patient_and_both_subtypes():
+    films = manifest.read().query("part == 'training'").reset_index(drop=True)
+    figure = plotting.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
+    captions = [ax.get_title(loc="center") for ax in figure.axes]
+    assert captions == ["bacterial"] * 4 + ["viral"] * 4
+
+
+def test_the_mean_films_differ_by_the_difference_that_is_drawn():
+    pictures = np.stack([np.full((4, 4), value, np.uint8) for value in (10, 20, 100, 120)])
+    axes = plotting.mean_films(pictures, np.array([0, 0, 1, 1]))
+    assert axes[2].images[0].get_array().mean() == pytest.approx(95)
+
+
+@pytest.mark.parametrize(
+    ("val_loss", "finding"),
+    [
+        ([0.5, 0.3, 0.2, 0.4], "best at epoch 3, then worse by 100%"),
+        ([0.5, 0.3, 0.2], "no rise after"),
+    ],
+)
+def test_the_title_of_learning_curves_follows_the_curves(val_loss, finding):
+    assert finding in plotting.curve_finding(history(val_loss), chosen=1)
+
+
+def test_learning_curves_draw_loss_and_validation_loss():
+    rows = history([0.5, 0.3, 0.2])
+    axes = plotting.learning_curves(rows, 1, "title")
+    drawn = [list(line.get_ydata()) for line in axes[0].lines]
+    assert list(rows["loss"]) in drawn
+    assert list(rows["val_loss"]) in drawn
+
+
+def test_confusion_writes_counts_and_shares(scores):
+    counts = evaluation.confusion(scores, 0.5)
+    ax = plotting.confusion(counts, "title")
+    written = [text.get_text().split("\n")[0] for text in ax.texts]
+    assert written == [str(n) for n in counts.to_numpy().ravel()]
+
+
+def test_roc_marks_each_networks_operating_point(scores):
+    axes = plotting.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
+    dots = [line.get_xydata()[0] for line in axes[0].lines if line.get_marker() == "o"]
+    for dot, threshold in zip(dots, (0.5, 0.3), strict=True):
+        at = evaluation.point(scores, threshold)
+        assert dot == pytest.approx([1 - at["specificity"], at["sensitivity"]])
+
+
+def test_comparison_draws_value_and_interval_of_every_network(scores):
+    table = evaluation.estimate(scores, 0.5)
+    axes = plotting.comparison({"A": table, "B": table}, metrics=("AUROC",))
+    spans = [tuple(line.get_xdata()) for line in axes[0].lines if len(line.get_xdata()) == 2]
+    assert spans == [tuple(table.loc["AUROC", ["low", "high"]])] * 2
+
+
+def test_validation_against_test_says_which_way_it_goes(scores):
+    table = evaluation.estimate(scores, 0.5)
+    lower = table.assign(value=table["value"] - 0.1, low=table["low"] - 0.1)
+    axes = plotting.validation_against_test({"A": table}, {"A": lower}, metrics=("AUROC",))
+    assert "falls by .100" in axes[0].get_title(loc="center")
+
+
+def test_seed_difference_darkens_what_is_clear_of_zero():
+    seeds = pd.DataFrame({"accuracy": [0.9, 0.91], "AUROC": [0.95, 0.96]})
+    difference = pd.DataFrame(
+        {"value": [0.1, 0.0], "low": [0.05, -0.1], "high": [0.2, 0.1]}, index=["accuracy", "AUROC"]
+    )
+    axes = plotting.seed_difference(("A", seeds), ("B", seeds), difference, ("accuracy", "AUROC"))
+    colours = [line.get_color() for line in axes[1].lines if line.get_marker() == "o"]
+    assert colours == [config.INK, config.FAINT]
+
+
+def test_functions_draw_on_the_axes_they_are_given(scores):
+    _, ax = plt.subplots()
+    assert plotting.score_distribution(scores, 0.5, "title", ax) is ax
+    assert plotting.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax

@@ -1,0 +1,44 @@
+"""README and pictures are what the record says, and links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from helpers import config, gallery, telling
+
+README = config.ROOT / "README.md"
+PAGES = [
+    README,
+    config.ROOT / "data" / "README.md",
+    config.RESULTS / "README.md",
+    config.ROOT / "notebooks_archive" / "README.md",
+]
+
+
+def test_the_numbers_in_the_readme_are_those_of_the_record():
+    text = README.read_text(encoding="utf-8")
+    assert telling.readme(text) == text, "README.md is stale: run `make readme`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(config.ROOT)))
+def test_every_relative_link_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#\s]+)", text) + re.findall(r'src="([^"]+)"', text)
+    local = [link for link in links if "://" not in link]
+    assert local
+    assert not [link for link in local if not (page.parent / link).exists()]
+
+
+def test_images_holds_what_the_gallery_draws_and_nothing_else():
+    assert {path.name for path in config.IMAGES.iterdir()} == set(gallery.PICTURES)
+
+
+def test_every_make_target_in_the_readme_exists():
+    text = README.read_text(encoding="utf-8")
+    makefile = (config.ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.M))
+    named = {word for line in re.findall(r"`make ([a-z ]+)`", text) for word in line.split()}
+    assert named
+    assert named <= targets

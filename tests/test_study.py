@@ -1,0 +1,437 @@
+"""A study replays its record, or trains and writes one only where it has the right to."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import dataset, manifest, models, recipes, record, training
+from helpers.dataset import FilmError
+from helpers.recipes import Recipe
+from helpers.record import Record, RecordError
+from helpers.study import Study
+
+SIDE = 16
+SHORT = {"side": SIDE, "epochs": 2, "short_epochs": 1, "patience": None}
+RECIPES = {
+    "dummy": recipes.STUDY["dummy"],
+    "dense": Recipe(name="dense", title="Dense", seeds=(2, 1), **SHORT),
+    "cnn_1": Recipe(
+        name="cnn_1", title="CNN 1", seeds=(1, 2), average=True, keep_weights=True, **SHORT
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def few_recipes(monkeypatch):
+    monkeypatch.setattr(recipes, "STUDY", RECIPES)
+
+
+class Trainings(list):
+    """What was trained, as (name, seed, epochs, films); ``stop`` names what is interrupted."""
+
+    stop = None
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Trainings without training: each network keeps the weights it starts with."""
+    done = Trainings()
+
+    def fit(recipe, seed, train, validation, folder, report=None):
+        if recipe.name == done.stop:
+            raise KeyboardInterrupt
+        done.append((recipe.name, seed, recipe.epochs, len(train[1])))
+        model = training.compiled(recipe, 1, seed)
+        report(recipe.epochs, {"val_accuracy": 0.5})
+        rows = [{"epoch": n + 1, "val_loss": 0.5} for n in range(recipe.epochs)]
+        return training.Fitted(model, pd.DataFrame(rows), 10.0)
+
+    monkeypatch.setattr(training, "fit", fit)
+    return done
+
+
+@pytest.fixture
+def complete(drawn, tiny):
+    """Drawn films of which none is missing."""
+    return dataset.find(drawn, tiny)
+
+
+@pytest.fixture
+def incomplete(drawn):
+    """The same films, as a few of the 5,856."""
+    return dataset.find(drawn)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Make a study that trains, with folders of its own."""
+
+    def make(films, mode="train", schedule="full", results=tmp_path / "results"):
+        return Study(mode, schedule, films, results, tmp_path / "build", tell=False)
+
+    return make
+
+
+@pytest.fixture
+def official(tmp_path):
+    """What stands where the committed record would."""
+
+    def names():
+        return sorted(path.name for path in (tmp_path / "results").glob("*"))
+
+    return names
+
+
+# -- settings ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{"mode": "retrain"}, {"schedule": "long"}])
+def test_an_unknown_mode_or_schedule_is_refused(settings):
+    with pytest.raises(ValueError, match=r"is none of"):
+        Study(**settings)
+
+
+def test_an_unknown_recipe_is_refused(study, complete):
+    with pytest.raises(ValueError, match="no recipe 'resnet'"):
+        study(complete).run("resnet")
+
+
+def test_a_study_tells_its_recipes_in_order(study, complete):
+    assert study(complete).names == ("dummy", "dense", "cnn_1")
+
+
+@pytest.mark.parametrize(
+    ("mode", "schedule", "epochs", "seeds"),
+    [
+        ("train", "short", 1, (2,)),
+        ("train", "full", 2, (2, 1)),
+        ("replay", "short", 2, (2, 1)),
+        ("replay", "full", 2, (2, 1)),
+    ],
+)
+def test_recipes_are_shortened_only_for_a_short_training(study, mode, schedule, epochs, seeds):
+    recipe = study(None, mode, schedule).recipe("dense")
+    assert (recipe.epochs, recipe.seeds) == (epochs, seeds)
+
+
+# -- replay -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tmp_path, study, monkeypatch):
+    """A study that replays records of two test films and a validation film, without films."""
+
+    def absent():
+        raise FilmError("replaying reads no films")
+
+    monkeypatch.setattr(dataset, "at_hand", absent)
+    facts = manifest.read()
+    normal, sick = (
+        facts.query("part == 'test' and label == @label")["film"].iloc[0]
+        for label in ("NORMAL", "PNEUMONIA")
+    )
+    validating = facts.query("part == 'validation'")["film"].iloc[0]
+    rows = [
+        (film, split, seed, probability)
+        for seed, probabilities in ((1, (0.1, 0.4, 0.5)), (2, (0.3, 0.8, 0.7)))
+        for film, split, probability in zip(
+            (normal, sick, validating), ("test", "test", "validation"), probabilities, strict=True
+        )
+    ]
+    found = Record(
+        pd.DataFrame(rows, columns=record.COLUMNS),
+        pd.DataFrame({"epoch": [1, 2, 1], "seed": [1, 1, 2], "val_loss": [0.5, 0.9, 0.6]}),
+        {"films_digest": manifest.digest(facts)},
+    )
+    for name in ("dense", "cnn_1"):
+        members = {seed: models.build("cnn_1", SIDE) for seed in (1, 2)}
+        keep = RECIPES[name].keep_weights
+        record.write(tmp_path / "results", RECIPES[name], found, members if keep else None)
+    return study(None, "replay")
+
+
+def test_replaying_reads_the_record_and_no_films(recorded):
+    assert list(recorded.run("dense").history["val_loss"]) == [0.5, 0.9, 0.6]
+
+
+def test_the_seed_with_the_lowest_validation_loss_is_chosen(recorded):
+    assert recorded.run("dense").chosen == 1
+
+
+def test_without_a_history_the_first_seed_is_chosen(recorded):
+    result = recorded.run("dense")
+    nothing_trained = dataclasses.replace(result.record, history=pd.DataFrame())
+    assert dataclasses.replace(result, record=nothing_trained).chosen == 2
+
+
+def test_scores_of_a_plain_recipe_are_its_chosen_seeds(recorded):
+    assert list(recorded.run("dense").scores("test")["probability"]) == [0.1, 0.4]
+
+
+def test_scores_of_an_averaging_recipe_are_the_mean_over_seeds(recorded):
+    probability = recorded.run("cnn_1").scores("test")["probability"]
+    assert list(probability) == pytest.approx([0.2, 0.6])
+
+
+def test_seeds_gives_each_seed_a_column(recorded):
+    table = recorded.run("dense").seeds("test")
+    assert list(table.columns) == [1, 2]
+    assert table.to_numpy().tolist() == [[0.1, 0.3], [0.4, 0.8]]
+
+
+def test_scores_bring_the_facts_of_each_film(recorded):
+    scores = recorded.run("dense").scores("test")
+    facts = manifest.read().set_index("film").loc[scores["film"]].reset_index()
+    columns = ["film", "label", "subtype", "series", "patient"]
+    pd.testing.assert_frame_equal(scores[columns], facts[columns])
+
+
+def test_pneumonia_is_the_class_1(recorded):
+    scores = recorded.run("dense").scores("test")
+    assert dict(zip(scores["label"], scores["y"], strict=True)) == {"NORMAL": 0, "PNEUMONIA": 1}
+
+
+def test_parts_are_kept_apart(recorded):
+    scores = recorded.run("dense").scores("validation")
+    assert list(scores["probability"]) == [0.5]
+
+
+def test_members_are_the_kept_networks(recorded):
+    assert [model.name for model in recorded.run("cnn_1").members()] == ["cnn_1", "cnn_1"]
+
+
+def test_members_that_are_not_kept_are_not_made_up(recorded):
+    with pytest.raises(RecordError, match="not kept"):
+        recorded.run("dense").members()
+
+
+def test_a_result_is_read_once(recorded):
+    assert recorded.run("dense") is recorded.run("dense")
+
+
+def test_a_recipe_without_a_record_says_what_to_run(recorded):
+    with pytest.raises(RecordError, match="make train"):
+        recorded.run("dummy")
+
+
+# -- training ---------------------------------------------------------------------------------
+
+
+def test_all_recipes_and_seeds_are_trained_in_order(study, complete, trainings):
+    assert list(study(complete).run_all()) == ["dummy", "dense", "cnn_1"]
+    assert [(name, seed, epochs) for name, seed, epochs, _ in trainings] == [
+        ("dense", 2, 2),
+        ("dense", 1, 2),
+        ("cnn_1", 1, 2),
+        ("cnn_1", 2, 2),
+    ]
+
+
+def test_only_training_films_are_trained_on(study, complete, trainings, tiny):
+    study(complete).run("dense")
+    assert {count for *_, count in trainings} == {(tiny["part"] == "training").sum()}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_just_the_validation_and_test_films_are_scored(study, complete, trainings, tiny, name):
+    predictions = study(complete).run(name).record.predictions
+    assert set(predictions["seed"]) == set(RECIPES[name].seeds)
+    for _, rows in predictions.groupby("seed"):
+        found = rows[["film", "split"]].sort_values("film", ignore_index=True)
+        expected = tiny.loc[tiny["part"] != "training", ["film", "part"]]
+        assert found.to_numpy().tolist() == expected.to_numpy().tolist()
+
+
+def test_a_full_training_on_all_films_writes_the_official_record(
+    study, complete, trainings, official, tmp_path
+):
+    study(complete).run_all()
+    assert official() == ["cnn_1", "dense", "dummy", record.LEDGER]
+    assert not list((tmp_path / "build").glob("results*"))
+
+
+def test_the_ledger_gets_a_line_a_recipe(study, complete, trainings, tmp_path, tiny):
+    study(complete).run_all()
+    ledger = record.openings(tmp_path / "results")
+    assert list(ledger["recipe"]) == ["dummy", "dense", "cnn_1"]
+    assert set(ledger["films"]) == {(tiny["part"] == "test").sum()}
+
+
+@pytest.mark.parametrize(
+    ("films", "schedule"),
+    [("incomplete", "full"), ("incomplete", "short"), ("complete", "short")],
+)
+def test_any_other_training_leaves_the_official_record_alone(
+    study, trainings, official, tmp_path, request, films, schedule
+):
+    study(request.getfixturevalue(films), schedule=schedule).run_all()
+    assert official() == []
+    written = (tmp_path / "build" / f"results-{schedule}").glob("*/record.json")
+    assert {path.parent.name for path in written} == set(RECIPES)
+
+
+def test_an_unofficial_training_is_no_opening_of_the_test_films(
+    study, incomplete, trainings, tmp_path
+):
+    study(incomplete).run_all()
+    assert list(tmp_path.rglob(record.LEDGER)) == []
+
+
+def test_a_film_that_cannot_be_read_leaves_the_official_record_alone(
+    study, folder, tiny, trainings, official
+):
+    next((folder / "train" / "NORMAL").iterdir()).write_text("no film")
+    with pytest.warns(UserWarning, match="1 of .* films left out"):
+        study(dataset.find(folder, tiny)).run("dense")
+    assert official() == []
+
+
+def test_what_was_trained_is_replayed(study, complete, trainings, tiny, monkeypatch):
+    trained = study(complete).run("cnn_1").scores("test")
+    monkeypatch.setattr(manifest, "read", lambda: tiny.copy())
+    replayed = study(None, "replay").run("cnn_1").scores("test")
+    pd.testing.assert_frame_equal(replayed, trained)
+
+
+def test_the_record_tells_films_source_schedule_parameters_and_seconds(
+    study, complete, trainings, tiny
+):
+    facts = study(complete).run("cnn_1").record.facts
+    assert facts["films"] == tiny["part"].value_counts().to_dict()
+    assert (facts["source"], facts["schedule"]) == (complete.source, "full")
+    assert facts["parameters"] == models.build("cnn_1", SIDE).count_params()
+    assert facts["training_seconds"] == {"1": 10.0, "2": 10.0}
+
+
+def test_the_history_tells_seeds_apart(study, complete, trainings):
+    history = study(complete).run("dense").history
+    assert list(history["seed"]) == [2, 2, 1, 1]
+    assert list(history["epoch"]) == [1, 2, 1, 2]
+
+
+def test_networks_are_kept_only_where_the_recipe_says_so(study, complete, trainings, tmp_path):
+    study(complete).run_all()
+    kept = {path.relative_to(tmp_path / "results").as_posix() for path in tmp_path.rglob("*.keras")}
+    assert kept == {"cnn_1/seed_1.keras", "cnn_1/seed_2.keras"}
+
+
+def test_the_dummy_calls_every_film_pneumonia_and_trains_no_network(study, complete, trainings):
+    result = study(complete).run("dummy")
+    assert set(result.scores("test")["probability"]) == {1.0}
+    assert result.history.empty
+    assert trainings == []
+
+
+def test_an_earlier_record_can_be_read_without_training(study, complete, trainings):
+    trained = study(complete, schedule="short").run("dense")
+    trainings.clear()
+    read = study(complete, schedule="short").recorded("dense")
+    pd.testing.assert_frame_equal(read.scores("test"), trained.scores("test"))
+    assert trainings == []
+
+
+def test_a_network_is_trained_for_real_and_scores_as_recorded(study, complete, tiny):
+    result = study(complete, schedule="short").run("cnn_1")
+    (network,) = result.members()
+    paths = complete.table.loc[complete.table["part"] == "test", "path"]
+    pictures, _ = dataset.read_all(list(paths), SIDE)
+    recorded = result.scores("test")["probability"]
+    np.testing.assert_allclose(training.predict(network, pictures), recorded, atol=1e-6)
+    assert len(result.history) == 1
+
+
+# -- films that do not do ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dummy", "dense"])
+@pytest.mark.parametrize("absent", ["NORMAL", "PNEUMONIA"])
+def test_training_films_of_one_class_are_refused(study, complete, trainings, name, absent):
+    table = complete.table.query("not (part == 'training' and label == @absent)")
+    films = dataset.Films("a folder", table.reset_index(drop=True))
+    with pytest.raises(FilmError, match=r"a folder: the training films hold 1 of the two classes"):
+        study(films).run(name)
+
+
+def test_validation_films_of_one_class_are_refused(study, complete, trainings):
+    table = complete.table.query("not (part == 'validation' and label == 'NORMAL')")
+    films = dataset.Films("a folder", table.reset_index(drop=True))
+    with pytest.raises(FilmError, match="the validation films hold 1 of the two classes"):
+        study(films).run("dense")
+
+
+# -- interruptions ----------------------------------------------------------------------------
+
+
+def interrupt(study, trainings):
+    """Run a study and stop it when its third recipe is to be trained."""
+    trainings.stop = "cnn_1"
+    with pytest.raises(KeyboardInterrupt):
+        study.run_all()
+    trainings.stop = None
+    trainings.clear()
+
+
+@pytest.fixture
+def interrupted(study, complete, trainings):
+    interrupt(study(complete), trainings)
+
+
+def test_finished_recipes_are_not_trained_again(interrupted, study, complete, trainings):
+    study(complete).run_all()
+    assert {name for name, *_ in trainings} == {"cnn_1"}
+
+
+def test_finished_recipes_are_taken_from_where_they_were_written(
+    interrupted, study, complete, tmp_path
+):
+    result = study(complete).run("dense")
+    written = record.read(tmp_path / "results", RECIPES["dense"], manifest.digest(complete.table))
+    pd.testing.assert_frame_equal(result.record.predictions, written.predictions)
+
+
+def test_the_test_films_are_opened_once_however_often_a_study_is_interrupted(
+    interrupted, study, complete, tmp_path
+):
+    study(complete).run_all()
+    assert list(record.openings(tmp_path / "results")["recipe"]) == ["dummy", "dense", "cnn_1"]
+
+
+def test_other_settings_are_trained_afresh(interrupted, study, complete, trainings, monkeypatch):
+    changed = Recipe(name="dense", title="Dense", seeds=(5,), **SHORT)
+    monkeypatch.setattr(recipes, "STUDY", RECIPES | {"dense": changed})
+    study(complete).run("dense")
+    assert [seed for _, seed, *_ in trainings] == [5]
+
+
+def test_other_films_are_trained_afresh(interrupted, study, folder, tiny, trainings):
+    one = next((folder / "train" / "NORMAL").iterdir())
+    one.unlink()
+    study(dataset.find(folder, tiny)).run("dense")
+    assert {name for name, *_ in trainings} == {"dense"}
+
+
+def test_a_finished_study_is_trained_afresh(study, complete, trainings):
+    study(complete).run_all()
+    once = list(trainings)
+    trainings.clear()
+    study(complete).run_all()
+    assert trainings == once
+
+
+def test_nothing_is_left_to_do_at_the_end_of_a_resumed_study(study, complete, trainings):
+    study(complete).run_all()  # its record tells how long recipes take
+    interrupt(study(complete), trainings)
+    resumed = study(complete)
+    resumed.run_all()
+    assert resumed.clock.left(RECIPES["cnn_1"], 0.0) == 0
+
+
+def test_a_lost_build_folder_does_no_harm(interrupted, study, complete, trainings, tmp_path):
+    shutil.rmtree(tmp_path / "build")
+    study(complete).run("dense")
+    assert {name for name, *_ in trainings} == {"dense"}

@@ -1,0 +1,150 @@
+"""Sentences follow the numbers they read."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from helpers import config, manifest, record, telling
+
+
+def row(value, low, high):
+    return pd.Series({"value": value, "low": low, "high": high})
+
+
+def differences(accuracy, recall):
+    return pd.DataFrame({"accuracy": row(*accuracy), "sensitivity": row(*recall)}).T
+
+
+def estimates(specificity, sensitivity=(0.98, 0.96, 0.99)):
+    rows = {
+        "AUROC": row(0.95, 0.93, 0.97),
+        "sensitivity": row(*sensitivity),
+        "specificity": row(*specificity),
+    }
+    return pd.DataFrame(rows).T
+
+
+def test_a_difference_is_clear_only_when_its_interval_leaves_out_zero():
+    assert telling.clear(row(0.1, 0.02, 0.2))
+    assert telling.clear(row(-0.1, -0.2, -0.02))
+    assert not telling.clear(row(0.1, -0.01, 0.2))
+
+
+def test_differences_carry_their_sign():
+    assert telling.signed(row(0.012, -0.003, 0.027)) == "+.012 [−.003, +.027]"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "recall", "told"),
+    [
+        (
+            (-0.02, -0.03, -0.01),
+            (0.02, 0.01, 0.03),
+            ["lower accuracy holds", "higher sensitivity holds"],
+        ),
+        (
+            (0.0, -0.01, 0.01),
+            (-0.02, -0.03, -0.01),
+            ["lower accuracy is not borne out", "higher sensitivity is contradicted"],
+        ),
+    ],
+)
+def test_what_the_first_study_saw_is_judged_by_the_intervals(accuracy, recall, told):
+    text = telling.leaky(differences(accuracy, recall), seeds=5, films=100)
+    assert all(part in text for part in told)
+
+
+def test_the_gap_counts_the_networks_whose_specificity_fell_beyond_chance():
+    before = {"A": estimates((0.96, 0.94, 0.98)), "B": estimates((0.80, 0.70, 0.90))}
+    after = {"A": estimates((0.70, 0.65, 0.75)), "B": estimates((0.75, 0.68, 0.82))}
+    text = telling.gap(before, after)
+    assert "For 1 of 2 networks" in text
+    assert "specificity −.260 to −.050" in text
+
+
+@pytest.mark.parametrize(
+    ("specificity", "told"),
+    [
+        ((0.70, 0.65, 0.75), "a fall beyond chance"),
+        ((0.95, 0.93, 0.97), "within what chance allows"),
+    ],
+)
+def test_the_conclusion_says_whether_specificity_fell(specificity, told):
+    before, after = {"Final": estimates((0.96, 0.94, 0.98))}, {"Final": estimates(specificity)}
+    assert told in telling.conclusion(before, after)
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "told"),
+    [((0.97, 0.95, 0.985), "is compatible with"), ((0.90, 0.88, 0.92), "does not fit")],
+)
+def test_the_conclusion_says_whether_the_promised_sensitivity_was_kept(sensitivity, told):
+    before = {"Final": estimates((0.96, 0.94, 0.98))}
+    after = {"Final": estimates((0.9, 0.8, 0.95), sensitivity)}
+    assert told in telling.conclusion(before, after)
+
+
+def test_subtypes_say_whether_the_intervals_overlap():
+    apart = pd.DataFrame(
+        {
+            "bacterial": {**row(0.99, 0.98, 1), "films": 242},
+            "viral": {**row(0.9, 0.85, 0.95), "films": 148},
+        }
+    ).T
+    assert "do not overlap" in telling.subtypes(apart)
+    apart.loc["viral", "high"] = 0.99
+    assert "the intervals overlap" in telling.subtypes(apart)
+
+
+def test_the_ledger_sentence_names_recipes_scored_more_than_once():
+    ledger = pd.DataFrame(
+        {"date": ["2026-01-02", "2026-01-01", "2026-01-03"], "recipe": ["a", "b", "a"]}
+    )
+    text = telling.openings(ledger)
+    assert "3 scorings" in text
+    assert "2026-01-01" in text
+    assert "(a 2 times)" in text
+
+
+def test_the_split_sentence_counts_what_the_manifest_holds():
+    films = manifest.read()
+    text = telling.split(films)
+    counts = manifest.counts(films)
+    assert f"training {counts.loc['training', 'total']:,} films" in text
+
+
+def test_an_overview_without_a_record_says_so_instead_of_failing(tmp_path):
+    assert "No recorded result" in telling.overview(tmp_path)
+
+
+def test_peers_end_with_our_network_and_its_interval():
+    ours = pd.DataFrame(
+        {name: row(0.9, 0.85, 0.95) for name in ("accuracy", "sensitivity", "specificity", "AUROC")}
+    ).T
+    table = telling.peers(ours)
+    assert table.iloc[-1]["AUROC"] == ".900 [.850, .950]"
+    assert len(table) == len(pd.read_csv(config.PEERS)) + 1
+
+
+def test_filling_puts_the_text_between_its_markers_and_nowhere_else():
+    start, end = (marker.format(name="x") for marker in telling.MARKERS)
+    text = f"before {start}\nold\n{end} after"
+    filled = telling.fill(text, "x", "new")
+    assert filled == f"before {start}\nnew\n{end} after"
+    assert telling.fill(filled, "x", "new") == filled
+
+
+@pytest.mark.parametrize("text", ["no markers", "{end} {start}", "{start} {start} {end}"])
+def test_filling_refuses_a_text_without_its_markers(text):
+    start, end = (marker.format(name="x") for marker in telling.MARKERS)
+    with pytest.raises(ValueError, match="markers"):
+        telling.fill(text.format(start=start, end=end), "x", "new")
+
+
+def test_a_broken_record_is_named_in_the_overview(tmp_path):
+    (tmp_path / "final").mkdir()
+    (tmp_path / "final" / "record.json").write_text("{")
+    (tmp_path / "final" / "predictions.csv").write_text("")
+    assert "damaged" in telling.overview(tmp_path)
+    assert issubclass(record.RecordError, RuntimeError)
