@@ -37,21 +37,26 @@ class Trainings(list):
     stop = None
 
 
+def brightness(pictures):
+    return pictures.mean(axis=(1, 2)) / 255
+
+
 @pytest.fixture
 def trainings(monkeypatch):
-    """Trainings without training: each network keeps the weights it starts with."""
+    """Trainings without training: every network answers with the brightness of a film."""
     done = Trainings()
 
     def fit(recipe, seed, train, validation, folder, report=None):
         if recipe.name == done.stop:
             raise KeyboardInterrupt
         done.append((recipe.name, seed, recipe.epochs, len(train[1])))
-        model = training.compiled(recipe, 1, seed)
+        model = models.build(recipe.name, recipe.side)
         report(recipe.epochs, {"val_accuracy": 0.5})
         rows = [{"epoch": n + 1, "val_loss": 0.5} for n in range(recipe.epochs)]
         return training.Fitted(model, pd.DataFrame(rows), 10.0)
 
     monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(training, "predict", lambda model, films: brightness(films))
     return done
 
 
@@ -245,6 +250,14 @@ def test_just_the_validation_and_test_films_are_scored(study, complete, training
         found = rows[["film", "split"]].sort_values("film", ignore_index=True)
         expected = tiny.loc[tiny["part"] != "training", ["film", "part"]]
         assert found.to_numpy().tolist() == expected.to_numpy().tolist()
+
+
+def test_every_film_gets_its_own_probability(study, complete, trainings):
+    scores = study(complete).run("dense").scores("test")
+    paths = complete.table.set_index("film").loc[scores["film"], "path"]
+    pictures, _ = dataset.read_all(list(paths), SIDE)
+    assert len(set(scores["probability"])) > 1
+    np.testing.assert_allclose(scores["probability"], brightness(pictures), atol=1e-6)
 
 
 def test_a_full_training_on_all_films_writes_the_official_record(
