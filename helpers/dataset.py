@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import tokenize
 import warnings
+import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -104,11 +106,11 @@ def _folder_notes(root: Path, table: pd.DataFrame) -> tuple[str, ...]:
     astray = table.loc[folder.isin(config.LABELS) & (folder != table["label"]), "film"]
     if len(astray):
         notes.append(f"{len(astray)} in the other class's folder: {_first(list(astray))}")
-    parents = {str(Path(path).parent) for path in table["path"]}
+    films = set(table["film"])
     for path in sorted(root.rglob("*")):
         if path.name.upper() not in config.LABELS or not path.is_dir() or "__MACOSX" in path.parts:
             continue
-        if str(path) not in parents and not any(child.is_dir() for child in path.iterdir()):
+        if not any(child.is_dir() or child.name in films for child in path.iterdir()):
             notes.append(f"no film of the data set in {path.relative_to(root)}")
     return tuple(notes)
 
@@ -252,7 +254,10 @@ def _fingerprint(paths: pd.Series, size: int) -> str:
     """Digest of the files and of the way they are read."""
     key = hashlib.sha256(f"bilinear via {config.SOURCE_SIZE} to {size}".encode())
     for path in paths:
-        state = os.stat(path)
+        try:
+            state = os.stat(path)
+        except OSError as error:
+            raise FilmError(f"{path}: cannot be opened ({error.strerror})") from None
         key.update(f"{path} {state.st_size} {state.st_mtime_ns}\n".encode())
     return key.hexdigest()[:16]
 
@@ -261,7 +266,7 @@ def _from_cache(store: Path, count: int, size: int) -> np.ndarray | None:
     """Pixels from the cache; None if absent or not what was expected (then they are reread)."""
     try:
         pictures = np.load(store, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, tokenize.TokenError):
         return None
     fits = pictures.shape == (count, size, size) and pictures.dtype == np.uint8
     return pictures if fits else None

@@ -21,8 +21,8 @@ from helpers import config
 
 PARTS = ("training", "validation", "test")
 
-_NORMAL = re.compile(r"^(?P<series>NORMAL2-IM|IM)-(?P<number>\d+)-[\d-]+\.jpeg$")
-_PNEUMONIA = re.compile(r"^person(?P<number>\d+)_(?P<series>bacteria|virus)_[\d_]+\.jpeg$")
+_NORMAL = re.compile(r"(?P<series>NORMAL2-IM|IM)-(?P<number>\d+)-[\d-]+\.jpeg")
+_PNEUMONIA = re.compile(r"person(?P<number>\d+)_(?P<series>bacteria|virus)_[\d_]+\.jpeg")
 _SUBTYPE = {"IM": "normal", "NORMAL2-IM": "normal", "bacteria": "bacterial", "virus": "viral"}
 
 
@@ -58,7 +58,7 @@ def parse(film: str) -> dict[str, str]:
     Raises:
         ValueError: the name follows neither naming scheme of the data set.
     """
-    match = _NORMAL.match(film) or _PNEUMONIA.match(film)
+    match = _NORMAL.fullmatch(film) or _PNEUMONIA.fullmatch(film)
     if match is None:
         raise ValueError(
             f"{film}: not a file name of this data set; expected IM-0001-0001.jpeg, "

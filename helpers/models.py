@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 
 import keras
@@ -158,3 +160,24 @@ def summary(model: keras.Model, kinds: tuple[str, ...] = ()) -> pd.DataFrame:
     ]
     total = {"layer": "whole network", "output": "", "parameters": model.count_params()}
     return pd.DataFrame([*rows, total]).set_index("layer")
+
+
+# What makes two layers of the same class compute different things.
+_DECISIVE = (
+    *("filters", "kernel_size", "strides", "padding", "pool_size", "units", "activation"),
+    *("rate", "negative_slope", "momentum", "epsilon", "use_bias", "scale"),
+)
+
+
+def fingerprint(name: str, side: int) -> str:
+    """Digest of the network's definition (layers in order, what decides them), 16 digits.
+
+    Changes when a builder changes, so that a record of the network as it was is noticed.
+    """
+    network = build(name, side)
+    layers_told = [
+        [layer.__class__.__name__, {k: v for k, v in layer.get_config().items() if k in _DECISIVE}]
+        for layer in getattr(network, "layers", [])
+    ]
+    text = json.dumps([name, side, layers_told], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

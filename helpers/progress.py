@@ -49,7 +49,7 @@ def recorded_seconds(recipe: Recipe, films: int, results: Path) -> float:
         facts = json.loads((results / recipe.name / "record.json").read_text(encoding="utf-8"))
         epochs, seconds = len(facts["history"]["epoch"]), sum(facts["training_seconds"].values())
         rate = seconds / epochs / facts["films"]["training"]
-    except (OSError, ValueError, KeyError, ZeroDivisionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return math.nan
     return rate * films * recipe.epochs * len(recipe.seeds)
 

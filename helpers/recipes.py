@@ -77,7 +77,7 @@ class Recipe:
 STUDY: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        Recipe(name="dummy", title="Dummy", epochs=0, patience=None),
+        Recipe(name="dummy", title="Dummy", epochs=0, short_epochs=0, patience=None),
         # Five seeds, because a training of so narrow layers may die: see the notebook.
         Recipe(name="dense", title="Dense", seeds=(1, 2, 3, 4, 5), short_seeds=5),
         Recipe(name="cnn_1", title="CNN 1"),

@@ -95,6 +95,9 @@ def write(
         "recipe": recipe.settings(),
         "recipe_digest": recipe.digest(),
         "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
+        "members_sha256": {
+            str(seed): _sha256(folder / f"seed_{seed}.keras") for seed in members or {}
+        },
         "history": record.history.to_dict(orient="list"),
     }
     files.write_text(folder / "record.json", json.dumps(facts, indent=1) + "\n")
@@ -116,6 +119,8 @@ def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
         raise RecordError(f"{error.filename}: no such record; {advice}") from None
     except ValueError as error:
         raise RecordError(f"{folder}/record.json: damaged ({error}); {advice}") from None
+    if not isinstance(facts, dict) or "history" not in facts:
+        raise RecordError(f"{folder}/record.json: damaged; {advice}")
     found = {
         "recipe_digest": recipe.digest(),
         "films_digest": films_digest,
@@ -144,7 +149,14 @@ def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
     path = root / recipe.name / f"seed_{seed}.keras"
     if not path.is_file():
         raise RecordError(f"{path}: these weights are not kept; `make train` makes them")
+    facts = json.loads((path.parent / "record.json").read_text(encoding="utf-8"))
+    if facts.get("members_sha256", {}).get(str(seed)) != _sha256(path):
+        raise RecordError(f"{path}: not the weights that were recorded; run `make train`")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def note_opening(root: Path, recipe: Recipe, films: int) -> None:

@@ -254,7 +254,7 @@ def need(told: Story) -> Figure:
             "the family and the hospital; everybody, by resistance to antibiotics",
         ),
     ]
-    columns = ((MARGIN, 2.9), (3.6, 4.4), (8.3, 4.5))
+    columns = ((MARGIN, 2.9), (3.6, 4.6), (8.3, 4.4))
     top = put_table(page, rows, columns, 3.35, BODY, last=config.INK)
     rule = (
         f"So the rule was fixed beforehand: find {config.TARGET_SENSITIVITY:.0%} of the sick and, "
@@ -417,9 +417,10 @@ def peers(told: Story) -> Figure:
     low, high = ours.loc["AUROC", ["low", "high"]]
     theirs = pd.read_csv(config.PEERS)["AUROC"].dropna()
     above, below = int((theirs > high).sum()), int((theirs < low).sum())
+    place = "at the top" if not above else "in the middle" if below else "at the bottom"
     page = blank(
-        f"Our AUROC's interval leaves {above or 'none'} of {len(theirs)} published values above it "
-        f"and {below or 'none'} below",
+        f"Among its peers our network stands {place}: {above or 'none'} of {len(theirs)} published "
+        f"AUROCs above its interval, {below or 'none'} below",
         "Source: data/peers.csv, which cites each publication; ours: the recorded study, with 95% "
         "intervals",
     )
@@ -427,7 +428,7 @@ def peers(told: Story) -> Figure:
     rows = [["on the test films (a dash: not reported)", *table.columns]]
     rows += [[who, *cells] for who, cells in zip(table.index, table.to_numpy(), strict=True)]
     rows[-1] = [cell.replace(" [", "\n[") for cell in rows[-1]]
-    columns = [(MARGIN, 5.8), *((left, 1.5) for left in (6.55, 8.11, 9.67, 11.23))]
+    columns = [(MARGIN, 5.6), *((left, 1.5) for left in (6.3, 7.92, 9.54, 11.16))]
     top = put_table(page, rows, columns, 1.4, 17)
     caution = "No other study gives an interval; some chose on these very films, which flatters."
     put(page, caution, top + 0.05, size=17)
@@ -464,7 +465,7 @@ def limits(told: Story) -> Figure:
 def steps(told: Story) -> Figure:
     """The answer so far and what follows from it."""
     title = (
-        "Next: find out why healthy children of a new batch are alarmed"
+        "Next: find out why new films bring more false alarms"
         if fallen(told)
         else "Next: see whether this holds on films from elsewhere"
     )

@@ -157,8 +157,8 @@ class Study:
         films, pictures = dataset.load(self.films, recipe.side)
         root, digest = self._root(films), manifest.digest(films.table)
         work = self._work / f"{recipe.name}-{recipe.digest()}-{digest[:8]}"
-        if (work / "finished").is_file():  # before this run was interrupted
-            self.clock.skip(recipe)
+        if (work / "finished").is_file() and (root / name / "record.json").is_file():
+            self.clock.skip(recipe)  # done before this run was interrupted
         else:
             fitted = self._fit(recipe, films.table, pictures, work)
             if root == self.results:
@@ -182,8 +182,6 @@ class Study:
         self, recipe: Recipe, films: pd.DataFrame, pictures: np.ndarray, work: Path
     ) -> dict[int, training.Fitted]:
         """Train every seed of a recipe; the dummy has nothing to train."""
-        if recipe.epochs == 0:
-            return {}
         y, part = (films["label"] == "PNEUMONIA").to_numpy().astype(int), films["part"].to_numpy()
         train, validation = (
             (pictures[part == name], y[part == name]) for name in ("training", "validation")
@@ -194,6 +192,8 @@ class Study:
                     f"{self.films.source}: the {name} films hold {len(set(labels))} of the two "
                     "classes; run `make data` for the full set"
                 )
+        if recipe.epochs == 0:
+            return {}
         fitted = {}
         for seed in recipe.seeds:
             with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
@@ -246,6 +246,7 @@ def _assemble(
         "source": films.source,
         "schedule": schedule,
         "parameters": network.count_params() if fitted else 0,
+        "network_digest": models.fingerprint(recipe.name, recipe.side),
         "training_seconds": {str(seed): f.seconds for seed, f in fitted.items()},
         **record.circumstances(),
     }

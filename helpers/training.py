@@ -91,6 +91,12 @@ class Keeper(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         model.load_weights(state)
         done = int(model.optimizer.iterations) // self.steps
+        # Keras does not store the state of dropout's generators, which draw once a step.
+        for layer in model.layers:
+            generator = getattr(layer, "seed_generator", None)
+            if generator is not None:
+                state = generator.state.numpy()
+                generator.state.assign([state[0], state[1] + done * self.steps])
         self.rows = json.loads((self.folder / "history.json").read_text())[:done]
         self.before = self.rows[-1]["seconds"]
         return done
@@ -146,7 +152,7 @@ class Teller(keras.callbacks.Callback):
 
 
 def _floats(logs: dict[str, float] | None) -> dict[str, float]:
-    return {key: round(float(value), 5) for key, value in (logs or {}).items()}
+    return {key: float(value) for key, value in (logs or {}).items()}
 
 
 def fit(
@@ -192,6 +198,11 @@ def fit(
             callbacks=callbacks,
             shuffle=False,  # the generator shuffles
             verbose=0,
+        )
+    if not (folder / "best.weights.h5").is_file():
+        raise RuntimeError(
+            f"{recipe.title}, seed {seed}: the validation loss was never a number; lower the "
+            f"learning rate of recipe {recipe.name}"
         )
     # Rebuilt without optimiser: what is kept is the network alone, at a third of the size.
     keras.utils.set_random_seed(seed)

@@ -140,7 +140,7 @@ def test_a_fall_is_told_only_where_there_is_one(pages, results, test, fallen):
     with plt.rc_context(slides.RC):
         said = words([slides.limits(told), slides.steps(told)])
     assert ("a fall beyond chance." in said) is fallen
-    assert ("alarmed" in said) is fallen
+    assert ("more false alarms" in said) is fallen
 
 
 def test_without_a_record_there_are_no_slides(tmp_path):
