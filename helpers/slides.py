@@ -1,13 +1,13 @@
 """presentation.pdf: the study as a talk for a hospital's board, one message a slide.
 
 Every number of the study comes from the record or is computed here from the films; the WHO's
-figures are cited. Places on a page are inches from its left and upper edge.
+figures are cited.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,25 +15,26 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.backends.backend_pdf import PdfPages
-from matplotlib.figure import Figure, SubFigure
-from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
-from matplotlib.text import Text
-from matplotlib.textpath import text_to_path
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from matplotlib.figure import Figure
 
-from helpers import config, dataset, evaluation, files, manifest, plotting, telling
+from helpers import config, dataset, evaluation, files, manifest, plotting, shortcuts, telling
+from helpers.layout import (
+    BODY,
+    FOOT,
+    GREY,
+    HEIGHT,
+    MARGIN,
+    RC,
+    WIDTH,
+    blank,
+    enlarge,
+    hundred,
+    illustrated,
+    put,
+    put_list,
+    put_table,
+)
 from helpers.study import Result, Study
-
-WIDTH, HEIGHT, MARGIN = 13.333, 7.5, 0.6  # 16:9
-INNER = WIDTH - 2 * MARGIN
-TITLE, BODY, LEAST, FOOT = 26, 20, 15, 12  # points; LEAST inside figures
-GREY = "#666666"
-
-# The notebook's look in type that is read from the back of a room. Type 42 embeds the font, so
-# that a slide's text can be searched and copied.
-RC = {**plotting.RC, "font.size": 16, "axes.titlesize": 16, "pdf.fonttype": 42}
 
 FILMS = "Films: Kermany, Zhang and Goldbaum 2018, doi 10.17632/rscbjbr9sj.2, CC BY 4.0"
 RECORD = (
@@ -108,113 +109,6 @@ def story(results: Path = config.RESULTS) -> Story:
     return Story(
         found, thresholds, before, after, *dataset.load(dataset.packaged(), config.SOURCE_SIZE)
     )
-
-
-# -- layout ---------------------------------------------------------------------------------
-
-
-def wrap(words: str, width: float, font: FontProperties) -> list[str]:
-    """Break text into lines of at most ``width``, never between the limits of an interval."""
-    lines = []
-    for part in words.split("\n"):
-        line = ""
-        for word in re.split(r" (?![^\[]*\])", part):
-            longer = f"{line} {word}".strip()
-            points, *_ = text_to_path.get_text_width_height_descent(longer, font, ismath=False)
-            if line and points > 71 * width:  # a point in the inch to spare for rounding
-                lines.append(line)
-                longer = word
-            line = longer
-        lines.append(line)
-    return lines
-
-
-def put(
-    page: Figure,
-    words: str,
-    top: float,
-    left: float = MARGIN,
-    width: float = INNER,
-    size: float = BODY,
-    bold: bool = False,
-    color: str = config.INK,
-) -> float:
-    """Write wrapped text; return where the next text may start."""
-    font = FontProperties(size=size, weight="bold" if bold else "normal")
-    for line in wrap(words, width, font):
-        page.text(left / WIDTH, 1 - (top + size / 72) / HEIGHT, line, font=font, color=color)
-        top += 1.3 * size / 72
-    return top
-
-
-def put_table(
-    page: Figure,
-    rows: Sequence[Sequence[str]],
-    columns: Sequence[tuple[float, float]],
-    top: float,
-    size: float = 18,
-    last: str = config.ACCENT,
-) -> float:
-    """Write rows of text, heads first, into ``columns`` (left, width); the last row in ``last``."""
-    for number, row in enumerate(rows):
-        color = {0: GREY, len(rows) - 1: last}.get(number, config.INK)
-        if number:
-            height = 1 - (top - 0.02) / HEIGHT
-            ends = (MARGIN / WIDTH, 1 - MARGIN / WIDTH)
-            page.add_artist(Line2D(ends, (height, height), color="#dddddd", lw=0.8))
-        cells = zip(row, columns, strict=True)
-        top = max(put(page, cell, top, *place, size, color=color) for cell, place in cells) + 0.07
-    return top
-
-
-def put_list(page: Figure, points: Sequence[str], top: float, signs: str) -> float:
-    """Write points, each behind its sign."""
-    for sign, point in zip(signs, points, strict=False):
-        put(page, sign, top, size=22, bold=True, color=GREY)
-        top = put(page, point, top, MARGIN + 0.45, INNER - 0.45, size=22) + 0.15
-    return top
-
-
-def blank(title: str, source: str, size: float = TITLE, page: Figure | None = None) -> Figure:
-    """A page (a new one if None) with title, at most two lines, and source."""
-    page = Figure(figsize=(WIDTH, HEIGHT), layout="none") if page is None else page
-    put(page, title, 0.4, size=size, bold=True)
-    put(page, source, HEIGHT - 0.55, size=FOOT, color=GREY)
-    return page
-
-
-def illustrated(
-    title: str, source: str, words: str, height: float, size: float = BODY
-) -> tuple[Figure, SubFigure]:
-    """A page and the part of it, so high, that a figure is laid out in; words below."""
-    page, top = blank(title, source), 1.5
-    put(page, words, top + height + 0.15, size=size)
-    page.set_layout_engine("constrained")
-    heights, widths = (top, height, HEIGHT - top - height), (MARGIN, INNER, MARGIN)
-    grid = page.add_gridspec(3, 3, height_ratios=heights, width_ratios=widths)
-    return page, page.add_subfigure(grid[1, 1])
-
-
-def enlarge(part: Figure | SubFigure) -> None:
-    """Raise the smallest type of the notebook's figures to what a room can read."""
-    for text in part.findobj(Text):
-        text.set_fontsize(max(text.get_fontsize(), LEAST))
-
-
-def hundred(page: Figure, left: float, wrong: int, label: str, words: str) -> None:
-    """A hundred dots in the colour of a class, hollow where the network is wrong."""
-    side = 2.0
-    ax = page.add_axes((left / WIDTH, 3.05 / HEIGHT, side / WIDTH, side / HEIGHT))
-    x, y = np.meshgrid(np.arange(10), np.arange(10))
-    colour = config.COLOURS[label]
-    fill = [colour if dot >= wrong else "white" for dot in range(100)]
-    ax.scatter(x, y, s=95, c=fill, edgecolors=colour, linewidths=1.6)
-    ax.set(xlim=(-0.6, 9.6), ylim=(9.6, -0.6))
-    ax.set_axis_off()
-    put(page, words.format(100 - wrong, wrong), 4.6, left, side, size=18)
-
-
-# -- slides ---------------------------------------------------------------------------------
 
 
 def opening(told: Story) -> Figure:
@@ -309,21 +203,13 @@ def data(told: Story) -> Figure:
     return page
 
 
-def edge_auroc(told: Story) -> float:
-    """How well the outermost pixels alone tell the classes apart on validation films."""
-    _, small = dataset.load(told.films, size=32)
-    frame = dataset.border(small, width=1) / 255
-    seen, judged = told.part("training"), told.part("validation")
-    plain = LogisticRegression(C=0.1, max_iter=1000).fit(frame[seen], told.sick[seen])
-    return float(roc_auc_score(told.sick[judged], plain.predict_proba(frame[judged])[:, 1]))
-
-
 def edge(told: Story) -> Figure:
     """Mean films, and what the outermost pixels give away."""
-    area = edge_auroc(told)
-    verdict = "already tells sick from healthy" if area > 0.75 else "gives little away"
+    judged = shortcuts.edge_scores(*dataset.load(told.films, size=32))
+    area = evaluation.estimate(judged, threshold=0.5).loc["AUROC"]
+    verdict = "already tells sick from healthy" if area["low"] > 0.75 else "gives little away"
     page, part = illustrated(
-        f"The edge of a film, no lung in it, {verdict}: AUROC {evaluation.short(area, 2)}",
+        f"The edge of a film, no lung in it, {verdict}: AUROC {telling.share(area, 2)}",
         FILMS,
         "Did the classes differ by the disease alone, the right picture would be blank outside the "
         "lungs. Posture, markers and tone differ too: a network can learn the apparatus instead of "

@@ -77,7 +77,11 @@ def test_the_conclusion_says_whether_specificity_fell(specificity, told):
 
 @pytest.mark.parametrize(
     ("sensitivity", "told"),
-    [((0.97, 0.95, 0.985), "is compatible with"), ((0.90, 0.88, 0.92), "does not fit")],
+    [
+        ((0.97, 0.95, 0.985), "is compatible with"),
+        ((0.90, 0.88, 0.92), "is broken"),
+        ((0.995, 0.985, 1.0), "is exceeded"),
+    ],
 )
 def test_the_conclusion_says_whether_the_promised_sensitivity_was_kept(sensitivity, told):
     before = {"Final": estimates((0.96, 0.94, 0.98))}
