@@ -395,9 +395,11 @@ def validation_against_test(
             [validation[n].loc[metric, "value"] - test[n].loc[metric, "value"] for n in test]
         )
         told = "falls" if drop > 0 else "rises"
-        ax.set_title(f"{metric} {told} by {evaluation.short(abs(drop))}", loc="center")
+        size = evaluation.short(abs(drop))
+        ax.set_title(f"{metric} {told} {size} on average", loc="center", fontsize=11)
         ax.set_xticks([0, 1], ["validation", "test"])
         ax.set_xlim(-0.35, 1.35)
+    axes[0].set_ylabel("value with 95% interval")
     axes[0].legend(fontsize=9, loc="lower left")
     return axes
 

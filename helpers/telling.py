@@ -40,8 +40,8 @@ def signed(row: pd.Series) -> str:
 
 
 def clear(row: pd.Series) -> bool:
-    """Whether a difference's interval leaves out zero."""
-    return bool(row["low"] > 0 or row["high"] < 0)
+    """Whether a difference's interval leaves out zero, as it is printed (to three digits)."""
+    return bool(round(row["low"], 3) > 0 or round(row["high"], 3) < 0)
 
 
 def line(result: Result, part: str = "validation") -> str:
@@ -259,6 +259,22 @@ def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
     text.index = pd.Index(table["study"] + ", " + table["detail"], name="who")
     text.loc["this study, final network"] = evaluation.written(ours)[names]
     return text
+
+
+def against_first_study(test_at_half: Mapping[str, pd.DataFrame], path: Path = config.PEERS) -> str:
+    """Our CNN 4 and CNN 5 at 0.5 beside what the first study published of its own."""
+    theirs = pd.read_csv(path).query("study == 'First study'")
+    told = []
+    for row in theirs.itertuples():
+        name = row.detail.removesuffix(" at 64")
+        ours = test_at_half[name].loc["accuracy"]
+        place = "above" if row.accuracy > ours["high"] else "below"
+        place = "within" if ours["low"] <= row.accuracy <= ours["high"] else place
+        told.append(
+            f"{name} has an accuracy of {share(ours)} here and {evaluation.short(row.accuracy)} "
+            f"there, {place} our interval"
+        )
+    return f"At 0.5, as the first study judged, {'; '.join(told)}."
 
 
 def conclusion(validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame]) -> str:

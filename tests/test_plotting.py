@@ -122,7 +122,7 @@ def test_validation_against_test_says_which_way_it_goes(scores):
     table = evaluation.estimate(scores, 0.5)
     lower = table.assign(value=table["value"] - 0.1, low=table["low"] - 0.1)
     axes = plotting.validation_against_test({"A": table}, {"A": lower}, metrics=("AUROC",))
-    assert "falls by .100" in axes[0].get_title(loc="center")
+    assert "falls .100 on average" in axes[0].get_title(loc="center")
 
 
 def test_seed_difference_darkens_what_is_clear_of_zero():

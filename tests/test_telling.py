@@ -29,6 +29,7 @@ def test_a_difference_is_clear_only_when_its_interval_leaves_out_zero():
     assert telling.clear(row(0.1, 0.02, 0.2))
     assert telling.clear(row(-0.1, -0.2, -0.02))
     assert not telling.clear(row(0.1, -0.01, 0.2))
+    assert not telling.clear(row(0.1, 0.0002, 0.2)), "printed as +.000"
 
 
 def test_differences_carry_their_sign():
@@ -152,3 +153,11 @@ def test_a_broken_record_is_named_in_the_overview(tmp_path):
     (tmp_path / "final" / "predictions.csv").write_text("")
     assert "damaged" in telling.overview(tmp_path)
     assert issubclass(record.RecordError, RuntimeError)
+
+
+def test_the_first_studys_figures_are_placed_by_our_interval():
+    accuracy = {"CNN 4": row(0.78, 0.74, 0.82), "CNN 5": row(0.87, 0.84, 0.90)}
+    ours = {name: pd.DataFrame({"accuracy": value}).T for name, value in accuracy.items()}
+    text = telling.against_first_study(ours)
+    assert "CNN 4 has an accuracy of .780 [.740, .820] here and .888 there, above" in text
+    assert "CNN 5 has an accuracy of .870 [.840, .900] here and .873 there, within" in text
