@@ -10,7 +10,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-# Before TensorFlow is imported anywhere: its start-up notes are not for the reader.
+from helpers import quiet
+
+# Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
@@ -114,6 +116,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     arguments = parser().parse_args(argv)
+    if arguments.command != "data":
+        quiet.import_tensorflow()
     try:
         print(COMMANDS[arguments.command](arguments))
     except KeyboardInterrupt:

@@ -153,7 +153,8 @@ def at_hand() -> Films:
     films = packaged()
     everything = manifest.read()["film"]
     absent = tuple(everything[~everything.isin(films.table["film"])])
-    return Films(films.source, films.table, absent, films.extra, films.notes)
+    notes = (*films.notes, "`make data` brings the full set")
+    return Films(films.source, films.table, absent, films.extra, notes)
 
 
 def read_film(path: Path | str, size: int) -> np.ndarray:

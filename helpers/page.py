@@ -48,6 +48,7 @@ def execute(
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
+        extra_arguments=["--IPKernelApp.log_level=40"],  # errors, not advice on transports
         resources={"metadata": {"path": str(notebook.parent)}},
     )
     try:

@@ -84,6 +84,24 @@ def overview(results: Path = config.RESULTS) -> str:
         return f"No recorded result: {error}"
 
 
+def setting(study: Study) -> str:
+    """Where this run's results come from, and whether they are the study's."""
+    if study.mode == "replay":
+        return (
+            f"**Mode replay:** the {len(study.names)} networks' probabilities come from the "
+            "recorded study; everything else is computed now."
+        )
+    films = len(study.films.table)
+    trained = f"**Mode train:** every network is trained now, on {films:,} films"
+    if study.official:
+        return f"{trained} and the full schedule. The results become the record."
+    schedule = "a shortened" if study.schedule == "short" else "the full"
+    return (
+        f"{trained} from {study.films.source}, with {schedule} schedule. From chapter 5 on the "
+        "figures are this run's, not the study's; the overview keeps quoting the record."
+    )
+
+
 # -- the data -------------------------------------------------------------------------------
 
 

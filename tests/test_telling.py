@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from helpers import config, manifest, record, telling
+from helpers import config, dataset, manifest, record, telling
+from helpers.study import Study
 
 
 def row(value, low, high):
@@ -161,3 +162,13 @@ def test_the_first_studys_figures_are_placed_by_our_interval():
     text = telling.against_first_study(ours)
     assert "CNN 4 has an accuracy of .780 [.740, .820] here and .888 there, above" in text
     assert "CNN 5 has an accuracy of .870 [.840, .900] here and .873 there, within" in text
+
+
+def test_the_setting_says_where_results_come_from(tiny):
+    few, everything = dataset.Films("a shelf", tiny, missing=("x",)), dataset.Films("a shelf", tiny)
+    assert "recorded study" in telling.setting(Study())
+    assert "become the record" in telling.setting(Study("train", "full", everything))
+    for study in (Study("train", "full", few), Study("train", "short", everything)):
+        text = telling.setting(study)
+        assert "not the study's" in text
+        assert f"{len(tiny)} films from a shelf" in text

@@ -1,0 +1,32 @@
+"""Importing TensorFlow without its start-up notes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def standard_error() -> Iterator[None]:
+    """Drop what the process writes to file descriptor 2, C++ code included."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and Keras; later imports find them loaded.
+
+    TF_CPP_MIN_LOG_LEVEL does not reach the notes that are written while the library is loaded
+    (https://github.com/tensorflow/tensorflow/issues/100442). Errors are raised as ever.
+    """
+    with standard_error():
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401

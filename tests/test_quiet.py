@@ -1,0 +1,33 @@
+"""Start-up notes are dropped, everything else is not."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from helpers import config, quiet
+
+
+def test_what_is_written_inside_is_dropped_and_what_follows_is_not(capfd):
+    with quiet.standard_error():
+        os.write(2, b"note")
+    os.write(2, b"error")
+    assert capfd.readouterr().err == "error"
+
+
+def test_standard_error_comes_back_after_an_exception(capfd):
+    with pytest.raises(ImportError), quiet.standard_error():
+        raise ImportError
+    os.write(2, b"error")
+    assert capfd.readouterr().err == "error"
+
+
+def test_tensorflow_is_imported_without_a_word():
+    code = "from helpers import quiet; quiet.import_tensorflow(); from helpers import generators"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=config.ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout + done.stderr == ""
