@@ -1,5 +1,6 @@
 """Work behind the notebook: films in, networks trained, results recorded and shown.
 
-Imports run downward: config, files, manifest, dataset, generators, models, recipes, training,
-record, study, evaluation, plotting, telling, page, slides, ``__main__``.
+Imports run downward: config, files, quiet, manifest, dataset, generators, models, recipes,
+training, progress, record, study, evaluation, shortcuts, plotting, telling, page, gallery,
+layout, slides, download, verify, ``__main__``.
 """

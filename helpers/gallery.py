@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from helpers import config, dataset, evaluation, files, plotting, telling
+from helpers import config, dataset, evaluation, files, plotting, record, telling
 from helpers.study import Study
 
 
@@ -68,12 +68,13 @@ def write(folder: Path = config.IMAGES) -> list[Path]:
         FilmError: the packaged films are not installed.
     """
     plotting.style()
+    # Without matplotlib's version: equal figures, equal bytes. A test reads the digest.
+    facts = {"Software": None, "Source": f"record {record.state(config.RESULTS)}"}
     paths = []
     for name, draw in PICTURES.items():
         figure, path = draw(), folder / name
         with files.whole(path) as part:
-            # Without the date and version that matplotlib adds: equal figures, equal bytes.
-            figure.savefig(part, dpi=130, metadata={"Software": None})
+            figure.savefig(part, dpi=130, metadata=facts)
         plt.close(figure)
         paths.append(path)
     return paths

@@ -173,7 +173,8 @@ def films_per_patient(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )
     ax.bar_label(bars, [f"{n:,}" for n in counts])
     ax.set_title(f"{several:.0%} of the films belong to a child with several films")
-    ax.set(xlabel="films of one patient", ylabel="patients", yscale="log")
+    ax.set(xlabel="films of one patient", ylabel="patients (logarithmic)", yscale="log")
+    ax.margins(y=0.12)
     ax.grid(visible=False)
     return ax
 

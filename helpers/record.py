@@ -159,6 +159,19 @@ def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def state(root: Path) -> str:
+    """Digest of all recorded predictions, 16 digits: what was drawn from them carries it.
+
+    Raises:
+        RecordError: nothing is recorded under ``root``.
+    """
+    tables = sorted(root.glob("*/predictions.csv"))
+    if not tables:
+        raise RecordError(f"{root}: nothing is recorded; run `make train`")
+    told = [f"{table.parent.name} {_sha256(table)}" for table in tables]
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+
 def note_opening(root: Path, recipe: Recipe, films: int) -> None:
     """Add a line to the ledger: the test films are about to be scored with this recipe."""
     path = root / LEDGER

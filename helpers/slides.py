@@ -17,7 +17,17 @@ import pandas as pd
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
-from helpers import config, dataset, evaluation, files, manifest, plotting, shortcuts, telling
+from helpers import (
+    config,
+    dataset,
+    evaluation,
+    files,
+    manifest,
+    plotting,
+    record,
+    shortcuts,
+    telling,
+)
 from helpers.layout import (
     BODY,
     FOOT,
@@ -393,6 +403,7 @@ def write(path: Path = config.SLIDES, results: Path = config.RESULTS) -> Path:
     # Neither date nor version, which would make each writing differ.
     facts = dict.fromkeys(("Creator", "Producer", "CreationDate"))
     facts["Title"] = "Pediatric pneumonia"
+    facts["Keywords"] = f"record {record.state(results)}"  # a test asks whether it is stale
     with plt.rc_context(RC), files.whole(path) as part, PdfPages(part, metadata=facts) as pdf:
         for page in draw(results):
             pdf.savefig(page)

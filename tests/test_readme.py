@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from helpers import config, gallery, telling
+from helpers import config, gallery, record, telling
 
 README = config.ROOT / "README.md"
 PAGES = [
@@ -33,6 +33,12 @@ def test_every_relative_link_leads_somewhere(page):
 
 def test_images_holds_what_the_gallery_draws_and_nothing_else():
     assert {path.name for path in config.IMAGES.iterdir()} == set(gallery.PICTURES)
+
+
+@pytest.mark.parametrize("path", [config.SLIDES, *sorted(config.IMAGES.glob("*.png"))], ids=str)
+def test_slides_and_pictures_were_drawn_from_the_record_as_it_is(path):
+    drawn_from = f"record {record.state(config.RESULTS)}".encode()
+    assert drawn_from in path.read_bytes(), f"{path.name} is stale: run `make images slides`"
 
 
 def test_every_make_target_in_the_readme_exists():

@@ -269,3 +269,15 @@ def test_a_later_opening_leaves_the_earlier_lines_alone(tmp_path):
 def test_without_a_ledger_nothing_is_made_up(tmp_path):
     with pytest.raises(RecordError, match="no ledger"):
         record.openings(tmp_path)
+
+
+def test_the_state_of_the_record_changes_with_any_prediction(root):
+    before = record.state(root)
+    table = next(root.glob("*/predictions.csv"))
+    table.write_text(table.read_text().replace("0.25", "0.26", 1))
+    assert record.state(root) != before
+
+
+def test_the_state_of_nothing_is_an_error(tmp_path):
+    with pytest.raises(record.RecordError, match="nothing is recorded"):
+        record.state(tmp_path)
