@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
 from helpers import config, files
@@ -36,7 +38,7 @@ def execute(
     ``settings`` are environment variables for the kernel, for instance STUDY_MODE.
 
     Raises:
-        RuntimeError: a cell failed; the message tells its first line and the error.
+        RuntimeError: a cell failed, or the kernel was stopped; the message says which.
     """
     node = nbformat.read(notebook, as_version=4)
     for cell in node.cells:
@@ -51,10 +53,18 @@ def execute(
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors, not advice on transports
         resources={"metadata": {"path": str(notebook.parent)}},
     )
+    environment = {**os.environ, **(settings or {})}
     try:
-        runner.execute(env={**os.environ, **(settings or {})})
+        # The kernel's own standard error would repeat what Runner passes on.
+        runner.execute(env=environment, stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         failed = f"{notebook.name}: a cell failed with {error.ename}: {error.evalue}"
+        raise RuntimeError(failed) from error
+    except (DeadKernelError, AssertionError) as error:
+        # What nbclient raises when Ctrl-C, or the system for want of memory, ends the kernel. Its
+        # unfinished tasks would be reported as well, after our line.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        failed = f"{notebook.name}: stopped before its end; the same command goes on from here"
         raise RuntimeError(failed) from error
     return node
 

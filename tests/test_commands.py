@@ -46,6 +46,14 @@ def test_a_failing_cell_is_told_in_one_line(tmp_path):
         page.execute(path)
 
 
+def test_a_kernel_that_dies_is_told_in_one_line(tmp_path):
+    cell = nbformat.v4.new_code_cell("import os; os._exit(1)")
+    path = tmp_path / "dying.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    with pytest.raises(RuntimeError, match=r"dying.ipynb: stopped before its end"):
+        page.execute(path)
+
+
 def test_a_notebook_written_back_is_the_same_on_the_next_run(notebook):
     first = page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
     again = page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
