@@ -2,5 +2,5 @@
 
 Imports run downward: config, files, quiet, manifest, dataset, generators, models, recipes,
 training, progress, record, study, evaluation, shortcuts, plotting, telling, page, gallery,
-layout, slides, download, verify, ``__main__``.
+layout, slides, readme, download, verify, ``__main__``.
 """

@@ -71,9 +71,9 @@ def images(arguments: argparse.Namespace) -> str:
 
 def readme(arguments: argparse.Namespace) -> str:
     """Fill in README.md's numbers from the record."""
-    from helpers import telling
+    from helpers import readme
 
-    return str(telling.write_readme())
+    return str(readme.write())
 
 
 def slides(arguments: argparse.Namespace) -> str:

@@ -173,23 +173,20 @@ def fit(
     keeper = Keeper(folder, steps)
     done = keeper.restore(model)
     callbacks: list[keras.callbacks.Callback] = [keeper]
-    stopped = False
     if recipe.patience is not None:
         callbacks.append(Patience(recipe.patience, keeper.rows))
-        stopped = len(keeper.rows) - _best_epoch(keeper.rows) >= recipe.patience
     if report is not None:
         callbacks.append(Teller(report, steps))
-    if done < recipe.epochs and not stopped:
-        batches = generators.train_set(
-            *train,
-            batch_size=recipe.batch_size,
-            epochs=recipe.epochs,
-            seed=seed,
-            augmentation=recipe.augmentation,
-            first_epoch=done,
-        )
+    if not _over(recipe, keeper.rows):
         model.fit(
-            batches,
+            generators.train_set(
+                *train,
+                batch_size=recipe.batch_size,
+                epochs=recipe.epochs,
+                seed=seed,
+                augmentation=recipe.augmentation,
+                first_epoch=done,
+            ),
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
@@ -199,17 +196,28 @@ def fit(
             shuffle=False,  # the generator shuffles
             verbose=0,
         )
-    if not (folder / "best.weights.h5").is_file():
+    network = _best_network(recipe, seed, model, folder)
+    return Fitted(network, pd.DataFrame(keeper.rows), keeper.rows[-1]["seconds"])
+
+
+def _over(recipe: Recipe, rows: list[dict[str, float]]) -> bool:
+    """Whether the epochs of an earlier run were all: the last one, or patience at its end."""
+    waited = len(rows) - _best_epoch(rows)
+    return len(rows) >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
+
+
+def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -> keras.Model:
+    """The network of the best epoch, built anew: without optimiser, a third of the size."""
+    best = folder / "best.weights.h5"
+    if not best.is_file():
         raise RuntimeError(
             f"{recipe.title}, seed {seed}: the validation loss was never a number; lower the "
             f"learning rate of recipe {recipe.name}"
         )
-    # Rebuilt without optimiser: what is kept is the network alone, at a third of the size.
-    keras.utils.set_random_seed(seed)
+    model.load_weights(best)
     network = models.build(recipe.name, recipe.side)
-    model.load_weights(folder / "best.weights.h5")
     network.set_weights(model.get_weights())
-    return Fitted(network, pd.DataFrame(keeper.rows), keeper.rows[-1]["seconds"])
+    return network
 
 
 def _best_epoch(rows: list[dict[str, float]]) -> int:

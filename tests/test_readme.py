@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from helpers import config, gallery, record, telling
+from helpers import config, gallery, readme, record
 
 README = config.ROOT / "README.md"
 PAGES = [
@@ -19,7 +19,7 @@ PAGES = [
 
 def test_the_numbers_in_the_readme_are_those_of_the_record():
     text = README.read_text(encoding="utf-8")
-    assert telling.readme(text) == text, "README.md is stale: run `make readme`"
+    assert readme.filled(text) == text, "README.md is stale: run `make readme`"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(config.ROOT)))
@@ -48,3 +48,18 @@ def test_every_make_target_in_the_readme_exists():
     named = {word for line in re.findall(r"`make ([a-z ]+)`", text) for word in line.split()}
     assert named
     assert named <= targets
+
+
+def test_filling_puts_the_text_between_its_markers_and_nowhere_else():
+    start, end = (marker.format(name="x") for marker in readme.MARKERS)
+    text = f"before {start}\nold\n{end} after"
+    filled = readme.fill(text, "x", "new")
+    assert filled == f"before {start}\nnew\n{end} after"
+    assert readme.fill(filled, "x", "new") == filled
+
+
+@pytest.mark.parametrize("text", ["no markers", "{end} {start}", "{start} {start} {end}"])
+def test_filling_refuses_a_text_without_its_markers(text):
+    start, end = (marker.format(name="x") for marker in readme.MARKERS)
+    with pytest.raises(ValueError, match="markers"):
+        readme.fill(text.format(start=start, end=end), "x", "new")

@@ -133,21 +133,6 @@ def test_peers_end_with_our_network_and_its_interval():
     assert len(table) == len(pd.read_csv(config.PEERS)) + 1
 
 
-def test_filling_puts_the_text_between_its_markers_and_nowhere_else():
-    start, end = (marker.format(name="x") for marker in telling.MARKERS)
-    text = f"before {start}\nold\n{end} after"
-    filled = telling.fill(text, "x", "new")
-    assert filled == f"before {start}\nnew\n{end} after"
-    assert telling.fill(filled, "x", "new") == filled
-
-
-@pytest.mark.parametrize("text", ["no markers", "{end} {start}", "{start} {start} {end}"])
-def test_filling_refuses_a_text_without_its_markers(text):
-    start, end = (marker.format(name="x") for marker in telling.MARKERS)
-    with pytest.raises(ValueError, match="markers"):
-        telling.fill(text.format(start=start, end=end), "x", "new")
-
-
 def test_a_broken_record_is_named_in_the_overview(tmp_path):
     (tmp_path / "final").mkdir()
     (tmp_path / "final" / "record.json").write_text("{")

@@ -1,0 +1,81 @@
+"""README.md's numbers, from the record, between markers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from helpers import config, evaluation, files, manifest, telling
+from helpers.study import Result, Study
+
+MARKERS = ("<!-- numbers: {name} -->", "<!-- end of numbers: {name} -->")
+
+
+def fill(text: str, name: str, content: str) -> str:
+    """Put ``content`` between the markers of ``name`` in ``text``.
+
+    Raises:
+        ValueError: the markers are not there, once each and in order.
+    """
+    start, end = (marker.format(name=name) for marker in MARKERS)
+    if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
+        raise ValueError(f"README.md: no single pair of markers {start} … {end}")
+    before, rest = text.split(start)
+    return f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def filled(text: str, results: Path = config.RESULTS) -> str:
+    """README.md's text with all numbers from the record."""
+    everything = Study(results=results).run_all()
+    films = manifest.read()
+    blocks = {
+        "headline": telling.headline(everything["final"]),
+        "films": (
+            f"No account, nothing to fetch: {films['packaged'].sum():,} of the {len(films):,} real "
+            "films come with a package in `requirements.txt`."
+        ),
+        "table": f"{_table_head(everything)}\n\n{_markdown_table(everything)}",
+        "effort": effort(everything),
+    }
+    for name, content in blocks.items():
+        text = fill(text, name, content)
+    return text
+
+
+def effort(results: Mapping[str, Result]) -> str:
+    """How long the recorded study was trained, and on what."""
+    facts = [result.record.facts for result in results.values()]
+    seconds = sum(sum(fact["training_seconds"].values()) for fact in facts)
+    trainings = sum(len(fact["training_seconds"]) for fact in facts)
+    last = facts[-1]
+    return (
+        f"The recorded study: {trainings} trainings in {seconds / 60:.0f} minutes on "
+        f"{last['processor']} (finished {last['date'][:10]}, "
+        f"TensorFlow {last['versions']['tensorflow']}, Keras {last['versions']['keras']})."
+    )
+
+
+def _table_head(results: Mapping[str, Result]) -> str:
+    return (
+        f"The {len(results['final'].scores('test'))} official test films, each network at its own "
+        f"threshold, fixed beforehand: the highest that finds {config.TARGET_SENSITIVITY:.0%} of "
+        "the validation films with pneumonia. In brackets 95% intervals from a bootstrap over "
+        "patients."
+    )
+
+
+def _markdown_table(results: Mapping[str, Result]) -> str:
+    """All networks on the test films as a Markdown table."""
+    names = ("AUROC", "accuracy", "sensitivity", "specificity")
+    rows = [f"| network | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for result in results.values():
+        threshold = evaluation.operating_threshold(result.scores("validation"))
+        table = evaluation.written(evaluation.estimate(result.scores("test"), threshold))
+        rows.append(f"| {result.recipe.title} | {' | '.join(table[n] for n in names)} |")
+    return "\n".join(rows)
+
+
+def write(path: Path = config.ROOT / "README.md") -> Path:
+    """Fill in README.md from the record."""
+    files.write_text(path, filled(path.read_text(encoding="utf-8")))
+    return path
