@@ -397,7 +397,7 @@ def validation_against_test(
         )
         told = "falls" if drop > 0 else "rises"
         size = evaluation.short(abs(drop))
-        ax.set_title(f"{metric} {told} {size} on average", loc="center", fontsize=11)
+        ax.set_title(f"{metric}\n{told} {size} on average", loc="center")
         ax.set_xticks([0, 1], ["validation", "test"])
         ax.set_xlim(-0.35, 1.35)
     axes[0].set_ylabel("value with 95% interval")

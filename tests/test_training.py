@@ -361,3 +361,9 @@ def test_probabilities_stand_in_the_order_of_the_films():
 def test_predictions_are_one_double_a_film():
     made = training.predict(models.build("dense", SIDE), films(5, 3)[0])
     assert (made.shape, made.dtype) == ((5,), np.float64)
+
+
+def test_a_training_that_diverges_at_once_says_so(tmp_path):
+    wild = dataclasses.replace(PLAIN, epochs=1, learning_rate=float("nan"))
+    with pytest.raises(RuntimeError, match="never a number"):
+        fit(wild, tmp_path)
