@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
@@ -126,3 +127,14 @@ def hundred(page: Figure, left: float, wrong: int, label: str, words: str) -> No
     ax.set(xlim=(-0.6, 9.6), ylim=(9.6, -0.6))
     ax.set_axis_off()
     put(page, words.format(100 - wrong, wrong), 4.6, left, side, size=18)
+
+
+def settle(page: Figure) -> None:
+    """Lay a page out and fix the places of its axes, rounded.
+
+    The layout solver's last digits vary from run to run, and with them the bytes of the page.
+    """
+    page.draw_without_rendering()
+    page.set_layout_engine("none")
+    for ax in page.findobj(Axes):
+        ax.set_position([round(value, 4) for value in ax.get_position(original=True).bounds])

@@ -43,6 +43,7 @@ from helpers.layout import (
     put,
     put_list,
     put_table,
+    settle,
 )
 from helpers.study import Result, Study
 
@@ -390,6 +391,7 @@ def draw(results: Path = config.RESULTS) -> list[Figure]:
     pages = [slide(told) for slide in SLIDES]
     for number, page in enumerate(pages, start=1):
         put(page, f"{number}", HEIGHT - 0.55, WIDTH - MARGIN - 0.2, size=FOOT, color=GREY)
+        settle(page)
     return pages
 
 
