@@ -327,7 +327,7 @@ def peers(told: Story) -> Figure:
     rows[-1] = [cell.replace(" [", "\n[") for cell in rows[-1]]
     columns = [(MARGIN, 5.6), *((left, 1.5) for left in (6.3, 7.92, 9.54, 11.16))]
     top = put_table(page, rows, columns, 1.4, 17)
-    caution = "No other study gives an interval; some chose on these very films, which flatters."
+    caution = "We have no intervals of the others; some chose on these very films, which flatters."
     put(page, caution, top + 0.05, size=17)
     return page
 
