@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean
+.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean trials
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ data: setup ## get the full data set (1.2 GB) into data/chest_xray
 
 train: setup ## train the whole study on the full set and write its record
 	$(BIN)/python -m helpers train
+
+trials: setup ## what led to the final network, on the full set (hours; resumes)
+	$(BIN)/python -m helpers trials
 
 notebook: setup ## execute final_notebook.ipynb in place, from the record
 	$(BIN)/python -m helpers notebook

@@ -38,6 +38,25 @@ def train(arguments: argparse.Namespace) -> str:
     return f"the record of {len(arguments.recipes or study.names)} networks is in {where}"
 
 
+def trials(arguments: argparse.Namespace) -> str:
+    """Run the trials that led to the final network, or those named; needs the full set."""
+    from helpers import config, dataset, trials
+
+    bench = trials.prepare(dataset.at_hand(), config.RESULTS, config.BUILD / "trials")
+    trials.run_all(bench, config.RESULTS, config.BUILD / "trials", arguments.recipes, _tell)
+    return f"{len(arguments.recipes or trials.TRIALS)} trials are in data/results/trials"
+
+
+def flips(arguments: argparse.Namespace) -> str:
+    """Count the decisions that flip on films as another apparatus would show them."""
+    from helpers import config, dataset, files, fooling, stress
+
+    path = config.RESULTS / stress.FOLDER / fooling.TABLE
+    table = fooling.measure(dataset.at_hand())
+    files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    return str(path)
+
+
 def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
     from helpers import config, page, telling
@@ -92,7 +111,10 @@ def check(arguments: argparse.Namespace) -> str:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], str]] = {
     function.__name__: function
-    for function in (data, train, run, notebook, images, readme, slides, check)
+    for function in (
+        *(data, train, trials, flips, run),
+        *(notebook, images, readme, slides, check),
+    )
 }
 
 
@@ -107,8 +129,9 @@ def parser() -> argparse.ArgumentParser:
     for name, function in COMMANDS.items():
         text = function.__doc__
         sub = commands.add_parser(name, help=text, description=text)
-        if name == "train":
+        if name in ("train", "trials"):
             sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
+        if name == "train":
             sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
     return top
 

@@ -225,13 +225,17 @@ def confusion(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
 
 def by_subtype(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Share called correctly in each subtype: value, low, high and the number of films."""
+    return by(scores, threshold, "subtype").reindex(config.SUBTYPES)
+
+
+def by(scores: pd.DataFrame, threshold: float, column: str) -> pd.DataFrame:
+    """Share called correctly for each value of ``column``: value, low, high, films."""
     rows = {}
-    for subtype in config.SUBTYPES:
-        films = scores[scores["subtype"] == subtype]
+    for kind, films in scores.groupby(column):
         right = ((films["probability"] >= threshold) == (films["y"] == 1)).to_numpy(float)
         weights = patient_weights(films["patient"])
         low, high = interval(pd.Series(weights @ right / weights.sum(axis=1)))
-        rows[subtype] = {"value": right.mean(), "low": low, "high": high, "films": len(films)}
+        rows[kind] = {"value": right.mean(), "low": low, "high": high, "films": len(films)}
     return pd.DataFrame(rows).T.astype({"films": int})
 
 

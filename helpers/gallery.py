@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
-from helpers import config, dataset, evaluation, files, plotting, record, telling
+from helpers import config, dataset, files, plotting, record, telling
 from helpers.study import Study
 
 
@@ -30,12 +30,7 @@ def pneumonia_lungs() -> Figure:
 
 def _estimates(part: str) -> dict:
     results = Study().run_all()
-    return {
-        result.recipe.title: evaluation.estimate(
-            result.scores(part), evaluation.operating_threshold(result.scores("validation"))
-        )
-        for result in results.values()
-    }
+    return {result.recipe.title: result.estimate(part) for result in results.values()}
 
 
 def comparison() -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 
 import keras
@@ -127,9 +128,38 @@ def final(side: int) -> keras.Model:
     return keras.Model(inputs=film, outputs=_output(x), name="final")
 
 
+def wide(side: int) -> keras.Model:
+    """The final network with a third more filters in every block; for trials."""
+    film, x = _input(side)
+    x = layers.ReLU()(_convolve(x, filters=32, size=5, strides=2))
+    for filters in (32, 64, 128, 256):
+        x = _residual(x, filters)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(rate=0.5)(x)
+    return keras.Model(inputs=film, outputs=_output(x), name="wide")
+
+
+def mobilenet(side: int) -> keras.Model:
+    """MobileNetV2 (Sandler et al. 2018) with ImageNet weights, a new output; for trials.
+
+    The weights are read from the file that ``STUDY_IMAGENET`` names, else Keras fetches them.
+    """
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 127.5, offset=-1.0)(layers.Concatenate()([film] * 3))
+    weights = os.environ.get("STUDY_IMAGENET") or "imagenet"
+    trained = keras.applications.MobileNetV2(weights=weights)
+    body = keras.applications.MobileNetV2(input_tensor=x, include_top=False, weights=None)
+    for layer in body.layers:
+        if layer.weights:
+            layer.set_weights(trained.get_layer(layer.name).get_weights())
+    x = layers.GlobalAveragePooling2D()(body.output)
+    x = layers.Dropout(rate=0.5)(x)
+    return keras.Model(inputs=film, outputs=_output(x), name="mobilenet")
+
+
 BUILDERS: dict[str, Callable[[int], keras.Model | DummyClassifier]] = {
     builder.__name__: builder
-    for builder in (dummy, dense, cnn_1, cnn_2, cnn_3, cnn_4, cnn_5, final)
+    for builder in (dummy, dense, cnn_1, cnn_2, cnn_3, cnn_4, cnn_5, final, wide, mobilenet)
 }
 
 

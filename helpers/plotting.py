@@ -49,7 +49,7 @@ def style() -> None:
     plt.rcParams.update(RC)
 
 
-def _axes(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> Axes:
+def axes_or_new(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> Axes:
     return plt.subplots(figsize=(width, height))[1] if ax is None else ax
 
 
@@ -141,7 +141,7 @@ def mean_films(
 
 def class_balance(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Films by part and subtype as stacked bars; ``counts`` as ``manifest.counts`` gives it."""
-    ax = _axes(ax, height=2.8)
+    ax = axes_or_new(ax, height=2.8)
     shares = counts[list(config.SUBTYPES)].div(counts["total"], axis=0).iloc[::-1]
     left = np.zeros(len(shares))
     for subtype in config.SUBTYPES:
@@ -164,7 +164,7 @@ def class_balance(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def films_per_patient(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How many films the patients have; a random split by film would tear the right side apart."""
-    ax = _axes(ax, height=2.8)
+    ax = axes_or_new(ax, height=2.8)
     per_patient = table.groupby("patient").size()
     several = per_patient[per_patient > 1].sum() / len(table)
     counts = per_patient.clip(upper=8).value_counts().sort_index()
@@ -211,7 +211,7 @@ def learning_curves(
 
 def confusion(counts: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     """Confusion matrix with counts and shares of the true class."""
-    ax = _axes(ax, width=4.2, height=3.0)
+    ax = axes_or_new(ax, width=4.2, height=3.0)
     shares = counts.div(counts.sum(axis=1), axis=0)
     text = [
         [f"{n:,}\n{s:.1%}" for n, s in zip(*row, strict=True)]
@@ -241,7 +241,7 @@ def score_distribution(
     scores: pd.DataFrame, threshold: float, title: str, ax: Axes | None = None
 ) -> Axes:
     """Histogram of probabilities by class, with the operating threshold."""
-    ax = _axes(ax, height=2.6)
+    ax = axes_or_new(ax, height=2.6)
     bins = np.linspace(0, 1, 41)
     for value, name in enumerate(config.LABELS):
         p = scores.loc[scores["y"] == value, "probability"]

@@ -67,6 +67,17 @@ def bar(recipe: Recipe, seed: int, names: Sequence[str], silent: bool = False) -
     )
 
 
+def epochs(what: str, count: int, silent: bool = False) -> tqdm:
+    """A bar over the epochs of something that is no recipe, on standard error."""
+    return tqdm(
+        total=count,
+        desc=what,
+        bar_format="{desc}: {bar:20} epoch {n} of {total}, {remaining} left",
+        file=sys.stderr,
+        disable=silent,
+    )
+
+
 def report(
     bar: tqdm, clock: Clock, recipe: Recipe, seed: int, epochs: float, logs: dict[str, float]
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -29,4 +29,11 @@ def import_tensorflow() -> None:
     """
     with standard_error():
         import keras  # noqa: F401
-        import tensorflow  # noqa: F401
+        import tensorflow
+
+    # On two cores TensorFlow sometimes runs all its threads on one of them for a whole training,
+    # which then takes twice as long. One thread an operation, two operations at once: never.
+    if (os.cpu_count() or 1) <= 2:
+        with suppress(RuntimeError):  # TensorFlow is in use already
+            tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+            tensorflow.config.threading.set_inter_op_parallelism_threads(2)

@@ -69,8 +69,7 @@ def _markdown_table(results: Mapping[str, Result]) -> str:
     names = ("AUROC", "accuracy", "sensitivity", "specificity")
     rows = [f"| network | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
     for result in results.values():
-        threshold = evaluation.operating_threshold(result.scores("validation"))
-        table = evaluation.written(evaluation.estimate(result.scores("test"), threshold))
+        table = evaluation.written(result.estimate("test"))
         rows.append(f"| {result.recipe.title} | {' | '.join(table[n] for n in names)} |")
     return "\n".join(rows)
 

@@ -18,8 +18,21 @@ MILD = Augmentation(rotation=10, shift=0.08, zoom=0.1)
 # Tone tells the apparatus, not the disease: the final network must not rely on it.
 MILD_AND_TONE = dataclasses.replace(MILD, brightness=0.1, contrast=0.4, gamma=0.4, noise=0.04)
 
+# Fields that came after the first record. At their first value they change nothing, so a digest
+# leaves them out there, and what was recorded before stays valid.
+LATER = {
+    "network": "",
+    "view": "film",
+    "margins": "ignored",
+    "take": "best",
+    "ema": 0.0,
+    "mirrored": False,
+    "rule": "sensitivity",
+}
+LATER_CHANGES = {"sharpness": 0.0, "erase": 0.0, "marker": 0.0}
+
 # Prose is not part of what was trained: changing it leaves a record valid.
-PROSE = ("title", "short_epochs", "short_seeds")
+PROSE = ("title", "short_epochs", "short_seeds", "was")
 
 
 @dataclass(frozen=True)
@@ -31,8 +44,15 @@ class Recipe:
     there is. ``cosine`` lets the
     learning rate warm up for ``warmup_epochs`` and fall to zero at the last epoch.
     ``class_weights`` is "none" or "balanced"; ``patience`` in epochs without a better
-    validation loss (None trains all epochs). The weights of the epoch with the lowest
-    validation loss are taken in any case.
+    validation loss (None trains all epochs). ``take`` says whose weights count: those of the
+    "best" epoch by validation loss, or of the "last" one.
+
+    ``network`` names the builder where it is not the recipe's own name; ``view`` what of the
+    film it sees (``views.VIEWS``); ``margins`` "balanced" weighs training films by their overlap
+    weights; ``ema`` is the momentum of an exponential average of the weights (0: none);
+    ``mirrored`` averages the answers to a film and its mirror image; ``rule`` sets the operating
+    point: "sensitivity" on validation films counted alike, or "stress", see
+    ``stress.operating_threshold``. ``was`` is the name under which the recipe was recorded.
     """
 
     name: str
@@ -52,13 +72,28 @@ class Recipe:
     seeds: tuple[int, ...] = (1,)
     average: bool = False
     keep_weights: bool = False
+    network: str = ""
+    view: str = "film"
+    margins: str = "ignored"
+    take: str = "best"
+    ema: float = 0.0
+    mirrored: bool = False
+    rule: str = "sensitivity"
+    was: str = ""
     short_epochs: int = 8
     short_seeds: int = 1
 
+    @property
+    def builder(self) -> str:
+        """Name of the network's builder in ``models``."""
+        return self.network or self.was or self.name
+
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, as plain data."""
-        fields = dataclasses.asdict(self)
-        return {key: value for key, value in fields.items() if key not in PROSE}
+        fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in PROSE}
+        if fields["augmentation"] is not None:
+            fields["augmentation"] = _without(fields["augmentation"], LATER_CHANGES)
+        return _without(fields | {"name": self.was or self.name}, LATER)
 
     def digest(self) -> str:
         """SHA-256 of the settings, the first 16 digits."""
@@ -70,6 +105,11 @@ class Recipe:
         return dataclasses.replace(
             self, epochs=self.short_epochs, seeds=self.seeds[: self.short_seeds]
         )
+
+
+def _without(fields: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
+    """``fields`` without those that still have their ``first`` value."""
+    return {k: v for k, v in fields.items() if k not in first or first[k] != v}
 
 
 # Unweighted classes: with three pneumonia films to one normal film, an unsure network leans
@@ -87,8 +127,9 @@ STUDY: dict[str, Recipe] = {
         Recipe(name="cnn_4", title="CNN 4", augmentation=MILD, seeds=(1, 2, 3)),
         Recipe(name="cnn_5", title="CNN 5", augmentation=MILD, seeds=(1, 2, 3)),
         Recipe(
-            name="final",
-            title="Final",
+            name="residual",
+            was="final",  # what it was called when its test films were scored
+            title="Residual net",
             side=128,  # opacities of a few millimetres vanish at 64
             optimizer="adamw",
             learning_rate=2e-3,

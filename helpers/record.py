@@ -140,6 +140,42 @@ def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     return Record(predictions, history, facts)
 
 
+def note(root: Path, name: str, facts: dict[str, Any], model: keras.Model | None = None) -> None:
+    """Write the facts (and the network) of something that is no recipe, such as the lungs."""
+    folder = root / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if model is not None:
+        with files.whole(folder / f"{name}.keras") as part:
+            model.save(part)
+        facts = {**facts, "network_sha256": _sha256(folder / f"{name}.keras")}
+    files.write_text(folder / "record.json", json.dumps(facts, indent=1) + "\n")
+
+
+def noted(root: Path, name: str) -> dict[str, Any]:
+    """The facts that ``note`` wrote.
+
+    Raises:
+        RecordError: absent or damaged.
+    """
+    path = root / name / "record.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path}: cannot be read ({error}); run `make train`") from None
+
+
+def load_network(root: Path, name: str) -> keras.Model:
+    """The network that ``note`` wrote; nothing is unpickled (safe mode).
+
+    Raises:
+        RecordError: absent, or not the one that was recorded.
+    """
+    path = root / name / f"{name}.keras"
+    if not path.is_file() or noted(root, name).get("network_sha256") != _sha256(path):
+        raise RecordError(f"{path}: not the network that was recorded; run `make train`")
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
 def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
     """Load one kept network; nothing is unpickled (safe mode).
 

@@ -62,7 +62,8 @@ IDEAS = {
     "cnn_3": "one more layer of neighbourhoods",
     "cnn_4": "sees each film moved a little, anew each time",
     "cnn_5": "lets no unit fall silent (LeakyReLU)",
-    "final": "shortcuts, changed tones, averaged trainings",
+    "residual": "shortcuts, changed tones, averaged trainings",
+    "final": "sees the lungs alone, cut out of the film",
 }
 
 
@@ -109,12 +110,9 @@ def story(results: Path = config.RESULTS) -> Story:
         FilmError: the packaged films are not installed.
     """
     found = {result.recipe.title: result for result in Study(results=results).run_all().values()}
-    thresholds = {
-        title: evaluation.operating_threshold(result.scores("validation"))
-        for title, result in found.items()
-    }
+    thresholds = {title: result.threshold for title, result in found.items()}
     before, after = (
-        {t: evaluation.estimate(r.scores(part), thresholds[t]) for t, r in found.items()}
+        {title: result.estimate(part) for title, result in found.items()}
         for part in ("validation", "test")
     )
     return Story(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,21 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import config, dataset, files, manifest, models, progress, recipes, record, training
+from helpers import (
+    config,
+    dataset,
+    evaluation,
+    files,
+    lungs,
+    manifest,
+    models,
+    progress,
+    recipes,
+    record,
+    stress,
+    training,
+    views,
+)
 from helpers.recipes import Recipe
 
 MODES = ("replay", "train")
@@ -36,6 +51,18 @@ class Result:
     def history(self) -> pd.DataFrame:
         """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
         return self.record.history
+
+    @functools.cached_property
+    def threshold(self) -> float:
+        """Operating point by the recipe's rule, from validation films alone."""
+        scores = self.scores("validation")
+        if self.recipe.rule != "stress":
+            return evaluation.operating_threshold(scores)
+        return stress.operating_threshold(stress.weighed(scores))
+
+    def estimate(self, part: str) -> pd.DataFrame:
+        """Metrics with 95% limits on ``part``, at the operating point."""
+        return evaluation.estimate(self.scores(part), self.threshold)
 
     @property
     def chosen(self) -> int:
@@ -93,6 +120,7 @@ class Study:
         self.mode, self.schedule, self.results = mode, schedule, Path(results)
         self._films, self._build, self._tell = films, Path(build), tell
         self._done: dict[str, Result] = {}
+        self._found: lungs.Found | None = None
 
     @functools.cached_property
     def films(self) -> dataset.Films:
@@ -149,12 +177,54 @@ class Study:
         official = self.schedule == "full" and films.complete
         return self.results if official else self._build / f"results-{self.schedule}"
 
+    # -- films as a network sees them ------------------------------------------------------
+
+    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, np.ndarray]:
+        """The films at hand that can be read, as the recipe's network sees them.
+
+        Returns the films and (n, side, side) uint8 in their order.
+        """
+        if recipe.view == "film":
+            return dataset.load(self.films, recipe.side)
+        films, whole = dataset.load(self.films, config.SOURCE_SIZE)
+        if self._found is None and recipe.view not in views.WHOLE:
+            self._found = lungs.find(self._lung_network(films, whole), whole)
+        return films, views.look(recipe.view, whole, self._found, recipe.side)
+
+    def _lung_network(self, films: dataset.Films, whole: np.ndarray) -> keras.Model:
+        """The network that finds lungs: trained in this run, or as recorded.
+
+        Recorded also where the films at hand hold too few with a drawn mask to learn from.
+        """
+        rows, _ = lungs.masks(films.table)
+        masked = int((films.table["part"].iloc[rows] == "training").sum())
+        if self.mode == "replay" or masked < lungs.LEAST_MASKS:
+            return record.load_network(config.RESULTS, lungs.NAME)
+        root, done = self._root(films), self._work / f"{lungs.NAME}-finished"
+        if not done.is_file():
+            epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
+            start = time.perf_counter()
+            with progress.epochs("Finding the lungs", epochs, silent=not self._tell) as bar:
+                model, judged = lungs.learn(films.table, whole, epochs, told=bar.update)
+            facts = {
+                "films_digest": manifest.digest(films.table),
+                "schedule": self.schedule,
+                "epochs": epochs,
+                "parameters": model.count_params(),
+                "training_seconds": round(time.perf_counter() - start, 1),
+                **record.circumstances(),
+                "masks": judged.round(4).to_dict(orient="list"),
+            }
+            record.note(root, lungs.NAME, facts, model)
+            files.write_text(done, "")
+        return record.load_network(root, lungs.NAME)
+
     # -- train ----------------------------------------------------------------------------
 
     def _train(self, name: str) -> Result:
         recipe = self.recipe(name)
         # What is official is decided by the films that could be read, not by their names.
-        films, pictures = dataset.load(self.films, recipe.side)
+        films, pictures = self.pictures(recipe)
         root, digest = self._root(films), manifest.digest(films.table)
         work = self._work / f"{recipe.name}-{recipe.digest()}-{digest[:8]}"
         if (work / "finished").is_file() and (root / name / "record.json").is_file():
@@ -194,12 +264,13 @@ class Study:
                 )
         if recipe.epochs == 0:
             return {}
+        weights = stress.training_weights(recipe, films[part == "training"])
         fitted = {}
         for seed in recipe.seeds:
             with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
                 report = functools.partial(progress.report, bar, self.clock, recipe, seed)
                 fitted[seed] = training.fit(
-                    recipe, seed, train, validation, work / f"seed_{seed}", report
+                    recipe, seed, train, validation, work / f"seed_{seed}", report, weights
                 )
         self.clock.done(recipe)
         return fitted
@@ -225,7 +296,7 @@ def _assemble(
     scored = table["part"].isin(SCORED).to_numpy()
     for seed in recipe.seeds:
         if fitted:
-            probability = training.predict(fitted[seed].model, pictures[scored])
+            probability = training.predict(fitted[seed].model, pictures[scored], recipe.mirrored)
         else:
             probability = _dummy(recipe, table)[scored]
         rows.append(
@@ -239,14 +310,14 @@ def _assemble(
             )
         )
     histories = [f.history.assign(seed=seed) for seed, f in fitted.items()]
-    network = models.build(recipe.name, recipe.side)
+    network = models.build(recipe.builder, recipe.side)
     facts = {
         "films_digest": manifest.digest(table),
         "films": table["part"].value_counts().reindex(manifest.PARTS, fill_value=0).to_dict(),
         "source": films.source,
         "schedule": schedule,
         "parameters": network.count_params() if fitted else 0,
-        "network_digest": models.fingerprint(recipe.name, recipe.side),
+        "network_digest": models.fingerprint(recipe.builder, recipe.side),
         "training_seconds": {str(seed): f.seconds for seed, f in fitted.items()},
         **record.circumstances(),
     }
@@ -260,6 +331,6 @@ def _dummy(recipe: Recipe, table: pd.DataFrame) -> np.ndarray:
     y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
     training_films = (table["part"] == "training").to_numpy()
     nothing = np.zeros((len(y), 1))
-    classifier = models.build(recipe.name, recipe.side)
+    classifier = models.build(recipe.builder, recipe.side)
     classifier.fit(nothing[training_films], y[training_films])
     return classifier.predict_proba(nothing)[:, list(classifier.classes_).index(1)]

@@ -44,9 +44,7 @@ def clear(row: pd.Series) -> bool:
 
 def line(result: Result, part: str = "validation") -> str:
     """One line on a network for the terminal, at the threshold chosen on validation."""
-    scores = result.scores(part)
-    threshold = evaluation.operating_threshold(result.scores("validation"))
-    table = evaluation.estimate(scores, threshold)
+    scores, table = result.scores(part), result.estimate(part)
     told = ", ".join(
         f"{name} {share(table.loc[name])}" for name in ("AUROC", "sensitivity", "specificity")
     )
@@ -58,9 +56,7 @@ def line(result: Result, part: str = "validation") -> str:
 
 def headline(result: Result) -> str:
     """The recorded result in two sentences with intervals."""
-    scores = result.scores("test")
-    threshold = evaluation.operating_threshold(result.scores("validation"))
-    table = evaluation.estimate(scores, threshold)
+    scores, table = result.scores("test"), result.estimate("test")
     sick, well = int(scores["y"].sum()), int((1 - scores["y"]).sum())
     return (
         f"On the {len(scores)} official test films, at a threshold fixed on validation films, the "
@@ -130,6 +126,9 @@ def schedule(recipe: Recipe) -> str:
         rate += f" after {recipe.warmup_epochs} epochs of warm-up, then falling along a cosine"
     extras = [f"weight decay {recipe.weight_decay:g}"] * bool(recipe.weight_decay)
     extras += [f"label smoothing {recipe.label_smoothing:g}"] * bool(recipe.label_smoothing)
+    kept = (
+        "the last epoch" if recipe.take == "last" else "the epoch with the lowest validation loss"
+    )
     classes = "weighted equally" if recipe.class_weights == "balanced" else "not weighted"
     stop = (
         f"at most {recipe.epochs} epochs, fewer once the validation loss has not fallen for "
@@ -140,7 +139,7 @@ def schedule(recipe: Recipe) -> str:
     return (
         f"Films of {recipe.side} × {recipe.side} pixels in batches of {recipe.batch_size}; "
         f"binary cross-entropy; {optimizer}, {rate}{''.join(f', {e}' for e in extras)}; {stop}. "
-        f"Classes are {classes}. The weights of the epoch with the lowest validation loss are kept."
+        f"Classes are {classes}. The weights of {kept} are kept."
     )
 
 

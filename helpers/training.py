@@ -45,12 +45,15 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
 def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
-    model = models.build(recipe.name, recipe.side)
+    model = models.build(recipe.builder, recipe.side)
     rate = learning_rate(recipe, steps)
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(learning_rate=rate, weight_decay=recipe.weight_decay)
+        optimizer = keras.optimizers.AdamW(
+            learning_rate=rate, weight_decay=recipe.weight_decay, **average
+        )
     else:
-        optimizer = keras.optimizers.Adam(learning_rate=rate)
+        optimizer = keras.optimizers.Adam(learning_rate=rate, **average)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -162,11 +165,14 @@ def fit(
     validation: tuple[np.ndarray, np.ndarray],
     folder: Path,
     report: Report | None = None,
+    weights: np.ndarray | None = None,
 ) -> Fitted:
     """Train one network; go on from ``folder`` if an earlier run was interrupted there.
 
-    ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1).
-    The network returned has the weights of the epoch with the lowest validation loss.
+    ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1);
+    ``weights`` (n,) say how much each training film counts, in place of class weights. The
+    network returned has the weights of the epoch with the lowest validation loss, or of the
+    last one, as the recipe says.
     """
     steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
     model = compiled(recipe, steps, seed)
@@ -186,12 +192,13 @@ def fit(
                 seed=seed,
                 augmentation=recipe.augmentation,
                 first_epoch=done,
+                weights=weights,
             ),
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
             validation_data=generators.val_set(*validation, batch_size=128),
-            class_weight=class_weight(recipe, train[1]),
+            class_weight=class_weight(recipe, train[1]) if weights is None else None,
             callbacks=callbacks,
             shuffle=False,  # the generator shuffles
             verbose=0,
@@ -207,15 +214,18 @@ def _over(recipe: Recipe, rows: list[dict[str, float]]) -> bool:
 
 
 def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -> keras.Model:
-    """The network of the best epoch, built anew: without optimiser, a third of the size."""
-    best = folder / "best.weights.h5"
-    if not best.is_file():
+    """The network of the best or last epoch, built anew: without optimiser, a third the size."""
+    last = recipe.take == "last"
+    kept = folder / ("state.weights.h5" if last else "best.weights.h5")
+    if not kept.is_file():
         raise RuntimeError(
             f"{recipe.title}, seed {seed}: the validation loss was never a number; lower the "
             f"learning rate of recipe {recipe.name}"
         )
-    model.load_weights(best)
-    network = models.build(recipe.name, recipe.side)
+    model.load_weights(kept)
+    if last and recipe.ema:  # the file has the last step's weights and, with them, the average
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    network = models.build(recipe.builder, recipe.side)
     network.set_weights(model.get_weights())
     return network
 
@@ -225,7 +235,13 @@ def _best_epoch(rows: list[dict[str, float]]) -> int:
     return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
 
 
-def predict(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
-    """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64."""
+def predict(model: keras.Model, pictures: np.ndarray, mirrored: bool = False) -> np.ndarray:
+    """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64.
+
+    ``mirrored`` gives the mean of the answers to a film and to its mirror image.
+    """
+    if mirrored:
+        both = [predict(model, seen) for seen in (pictures, pictures[:, :, ::-1])]
+        return np.mean(both, axis=0)
     batches = generators.test_set(pictures, batch_size=128)
     return model.predict(batches, verbose=0)[:, 0].astype(np.float64)

@@ -32,10 +32,10 @@ def final_network(results: Path = config.RESULTS, films: dataset.Films | None = 
             "STUDY_DATA to the full set, or run `make data`"
         )
     test = dataset.Films(films.source, table)
-    test, pictures = dataset.load(test, final.recipe.side)
+    test, pictures = Study(films=test, results=results).pictures(final.recipe)
     worst = 0.0
     for seed, member in zip(final.recipe.seeds, final.members(), strict=True):
-        probability = training.predict(member, pictures)
+        probability = training.predict(member, pictures, final.recipe.mirrored)
         expected = recorded.loc[test.table["film"], seed].to_numpy()
         worst = max(worst, float(np.abs(probability - expected).max()))
     if worst > TOLERANCE:

@@ -90,7 +90,7 @@ def committed(monkeypatch, tmp_path, tiny, drawn):
     """A record of an untrained final network, true to its predictions on drawn films."""
     monkeypatch.setattr(manifest, "read", lambda *_: tiny.copy())
     recipe, films = recipes.get("final"), dataset.find(drawn, tiny)
-    films, pictures = dataset.load(films, recipe.side)
+    films, pictures = Study(films=films).pictures(recipe)
     scored = films.table["part"].isin(["validation", "test"]).to_numpy()
     members = {seed: models.build("final", recipe.side) for seed in recipe.seeds}
     rows = [

@@ -106,6 +106,7 @@ def test_the_study_tells_its_story_in_order():
         "cnn_3",
         "cnn_4",
         "cnn_5",
+        "residual",
         "final",
     ]
 

@@ -101,8 +101,7 @@ def test_two_builds_are_equal(tmp_path, results):
 
 def test_the_numbers_are_the_records(pages, results):
     final = Study(results=results).run("final")
-    threshold = evaluation.operating_threshold(final.scores("validation"))
-    table = evaluation.estimate(final.scores("test"), threshold)
+    table = final.estimate("test")
     told = words(pages)
     assert telling.percent(table.loc["sensitivity"]) in told
     assert telling.percent(table.loc["specificity"]) in told

@@ -46,7 +46,7 @@ def trainings(monkeypatch):
     """Trainings without training: every network answers with the brightness of a film."""
     done = Trainings()
 
-    def fit(recipe, seed, train, validation, folder, report=None):
+    def fit(recipe, seed, train, validation, folder, report=None, weights=None):
         if recipe.name == done.stop:
             raise KeyboardInterrupt
         done.append((recipe.name, seed, recipe.epochs, len(train[1])))
@@ -56,7 +56,7 @@ def trainings(monkeypatch):
         return training.Fitted(model, pd.DataFrame(rows), 10.0)
 
     monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(training, "predict", lambda model, films: brightness(films))
+    monkeypatch.setattr(training, "predict", lambda model, films, mirrored=False: brightness(films))
     return done
 
 

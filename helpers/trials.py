@@ -1,0 +1,206 @@
+"""What was tried on the way to the final network: one change a trial, judged without test films."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import (
+    config,
+    dataset,
+    lungs,
+    manifest,
+    models,
+    record,
+    stress,
+    training,
+    views,
+)
+from helpers.generators import Augmentation
+from helpers.recipes import MILD, Recipe
+from helpers.stress import Bench
+
+FOLDER = "trials"
+SEEDS = (1, 2, 3)
+
+# Movements as in the first study, less its upside-down films.
+ROUGH = Augmentation(rotation=30, shift=0.12, zoom=0.25, mirror=True)
+TONE = {"brightness": 0.15, "contrast": 0.5, "gamma": 0.5, "noise": 0.05}
+BOTH = replace(MILD, **TONE, sharpness=1.0)
+
+# Small and short, so that three seeds take three to four minutes on two cores.
+BASE = Recipe(
+    name="base",
+    title="Base: lungs cut out, 96 pixels",
+    network="final",
+    side=96,
+    view="box",
+    optimizer="adamw",
+    learning_rate=2e-3,
+    epochs=10,
+    cosine=True,
+    warmup_epochs=1,
+    weight_decay=1e-2,
+    label_smoothing=0.05,
+    class_weights="balanced",
+    patience=None,
+    take="last",
+    augmentation=BOTH,
+    seeds=SEEDS,
+)
+
+
+def _trial(name: str, title: str, **changes: object) -> Recipe:
+    return replace(BASE, name=name, title=title, **changes)
+
+
+_ALL = (
+    BASE,
+    _trial("whole_film", "Whole film", view="film"),
+    _trial("equalised", "Grey levels equalised", view="equalised"),
+    _trial("lungs_only", "All but the lungs blacked out", view="lungs_only"),
+    _trial("unchanged", "No augmentation", augmentation=None),
+    _trial("moved", "Moved only, no change of tone", augmentation=MILD),
+    _trial(
+        "rough",
+        "Moved roughly, mirrored",
+        augmentation=replace(
+            BOTH, **{k: getattr(ROUGH, k) for k in ("rotation", "shift", "zoom", "mirror")}
+        ),
+    ),
+    _trial("erased", "Parts erased", augmentation=replace(BOTH, erase=0.5)),
+    _trial("balanced", "Margins balanced by weights", margins="balanced"),
+    _trial("side_64", "64 pixels", side=64),
+    _trial("side_128", "128 pixels", side=128),
+    _trial(
+        "markers", "Whole film, random letters", view="film", augmentation=replace(BOTH, marker=0.7)
+    ),
+    _trial("hard_labels", "No label smoothing", label_smoothing=0.0),
+    _trial("average", "Weights averaged (EMA)", ema=0.99),
+    _trial("longer", "Twice the epochs", epochs=20, warmup_epochs=2),
+    _trial("cnn_5_box", "CNN 5's network", network="cnn_5"),
+    _trial("wide", "A third more filters", network="wide"),
+    _trial(
+        "mobilenet",
+        "MobileNetV2, pretrained on photographs",
+        network="mobilenet",
+        side=128,
+        learning_rate=3e-4,
+        epochs=5,
+    ),
+    _trial("ring", "The border ring alone", view="ring", side=64, augmentation=MILD, epochs=8),
+    _trial(
+        "without_lungs",
+        "All but the lungs",
+        view="without_lungs",
+        side=64,
+        augmentation=MILD,
+        epochs=8,
+    ),
+)
+TRIALS: dict[str, Recipe] = {trial.name: trial for trial in _ALL}
+
+
+def run(
+    trial: Recipe, bench: Bench, seen: dict[str, np.ndarray], root: Path, build: Path
+) -> record.Record:
+    """Train one trial's seeds and record how they score validation and held-out films.
+
+    ``seen`` is ``bench.seen`` for the trial's view and side.
+    """
+    table, role = bench.table, bench.table["role"].to_numpy()
+    pictures, y = seen[""], table["y"].to_numpy()
+    learn, steer = (np.flatnonzero(role == part) for part in ("training", "validation"))
+    judged = np.flatnonzero(role != "training")
+    rows, flips, seconds, histories = [], {}, {}, []
+    for seed in trial.seeds:
+        fitted = training.fit(
+            trial,
+            seed,
+            (pictures[learn], y[learn]),
+            (pictures[steer], y[steer]),
+            build / f"{trial.name}-{trial.digest()}" / f"seed_{seed}",
+            weights=stress.training_weights(trial, table.iloc[learn]),
+        )
+        answer = functools.partial(training.predict, fitted.model, mirrored=trial.mirrored)
+        scores = table.iloc[judged].assign(probability=answer(pictures[judged]))
+        cut = stress.threshold(scores)
+        before = scores.loc[scores["role"] == "validation", "probability"] >= cut
+        flips[seed] = {
+            change: float(np.mean((answer(changed) >= cut) != before))
+            for change, changed in seen.items()
+            if change
+        }
+        rows.append(scores.assign(seed=seed, split=scores["role"])[record.COLUMNS])
+        histories.append(fitted.history.assign(seed=seed))
+        seconds[seed] = fitted.seconds
+    found = record.Record(
+        pd.concat(rows).sort_values(["seed", "split", "film"], ignore_index=True),
+        pd.concat(histories, ignore_index=True),
+        {
+            "films_digest": manifest.digest(table),
+            "films": table["role"].value_counts().to_dict(),
+            "parameters": fitted.model.count_params(),
+            "network_digest": models.fingerprint(trial.builder, trial.side),
+            "training_seconds": {str(seed): s for seed, s in seconds.items()},
+            "flips": {str(seed): share for seed, share in flips.items()},
+            **record.circumstances(),
+        },
+    )
+    record.write(root / FOLDER, trial, found)
+    return found
+
+
+def run_all(
+    bench: Bench,
+    root: Path,
+    build: Path,
+    names: Sequence[str] = (),
+    tell: Callable[[str], object] = lambda text: None,
+) -> None:
+    """Run the trials ``names`` (all if none), passing over those that are recorded.
+
+    ``tell`` is called with a line before each trial.
+    """
+    last, seen = None, {}
+    for trial in (TRIALS[name] for name in names or TRIALS):
+        if recorded(root, trial, bench):
+            continue
+        tell(f"trial {trial.name}: {trial.title}")
+        if (trial.view, trial.side) != last:
+            last, seen = (trial.view, trial.side), bench.seen(trial.view, trial.side)
+        run(trial, bench, seen, root, build)
+
+
+def prepare(films: dataset.Films, root: Path, build: Path) -> Bench:
+    """Record what each film's surround tells, unless it is, and make the bench ready.
+
+    Raises:
+        FilmError: the films at hand are not the full set, of which the trials are told.
+        RecordError: the network that finds lungs is not recorded.
+    """
+    if not films.complete:
+        raise dataset.FilmError(f"{films.source}: the trials need the full set; run `make data`")
+    segmenter = record.load_network(root, lungs.NAME)
+    if not (root / stress.FOLDER / stress.TABLE).is_file():
+        told = stress.margins(films)
+        films, pictures = dataset.load(films, config.SOURCE_SIZE)
+        found = lungs.find(segmenter, pictures)
+        blacked = views.look(stress.SURROUND.view, pictures, found, stress.SURROUND.side)
+        value = stress.surround(films.table, blacked, build)
+        stress.write(root, told.assign(surround=value.round(4)))
+    return stress.bench(films, stress.read(root), segmenter)
+
+
+def recorded(root: Path, trial: Recipe, bench: Bench) -> bool:
+    """Whether this trial stands recorded, on these films."""
+    try:
+        record.read(root / FOLDER, trial, manifest.digest(bench.table))
+    except record.RecordError:
+        return False
+    return True

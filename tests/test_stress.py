@@ -1,0 +1,232 @@
+"""Weights against the stereotype, thresholds under them, counterfactual films, trials."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from helpers import (
+    config,
+    evaluation,
+    evidence,
+    manifest,
+    recipes,
+    robustness,
+    shortcuts,
+    stress,
+    trials,
+)
+
+
+@pytest.fixture(scope="module")
+def surround():
+    return evidence.films()
+
+
+# -- weights --------------------------------------------------------------------------------
+
+
+def test_overlap_weights_count_what_the_surround_gets_wrong():
+    assert shortcuts.overlap_weights([1, 1, 0, 0], [0.9, 0.2, 0.9, 0.2]) == pytest.approx(
+        [0.1, 0.8, 0.9, 0.2]
+    )
+
+
+def test_under_overlap_weights_the_surround_is_worth_nothing(surround):
+    """Known by construction: with e calibrated, weighted AUROC of e itself is a half."""
+    rng = np.random.default_rng(0)
+    e = rng.beta(0.5, 0.5, 100_000)
+    y = (rng.random(e.size) < e).astype(int)
+    assert roc_auc_score(y, e) > 0.85
+    weight = shortcuts.overlap_weights(y, e)
+    assert roc_auc_score(y, e, sample_weight=weight) == pytest.approx(0.5, abs=0.01)
+
+
+def test_the_recorded_surround_tells_much_and_nothing_once_weighed(surround):
+    ours = surround[surround["part"] != "test"]
+    y = (ours["label"] == "PNEUMONIA").astype(int)
+    weight = shortcuts.overlap_weights(y, ours["surround"])
+    assert roc_auc_score(y, ours["surround"]) > 0.9
+    assert roc_auc_score(y, ours["surround"], sample_weight=weight) == pytest.approx(0.5, abs=0.05)
+
+
+def test_nothing_is_asked_of_test_films(surround):
+    assert surround.loc[surround["part"] == "test", "surround"].isna().all()
+    assert surround.loc[surround["part"] != "test", "surround"].notna().all()
+
+
+def test_only_training_children_are_held_out_and_they_wholly(surround):
+    held = surround[surround["held_out"]]
+    assert set(held["part"]) == {"training"}
+    training = surround[surround["part"] == "training"]
+    assert not set(held["patient"]) & set(training.loc[~training["held_out"], "patient"])
+    assert held["label"].nunique() == 2
+
+
+def test_balanced_training_weights_lift_films_against_their_stereotype():
+    recipe = dataclasses.replace(trials.BASE, margins="balanced")
+    films = pd.DataFrame({"label": ["NORMAL", "NORMAL"], "surround": [0.95, 0.01], "film": "a"})
+    told = stress.training_weights(recipe, films)
+    assert told[0] / told[1] == pytest.approx(9.5)
+    assert told.mean() == pytest.approx(1)
+    assert stress.training_weights(trials.BASE, films) is None
+
+
+# -- threshold ------------------------------------------------------------------------------
+
+
+def scored(y, probability, weight=1.0):
+    return pd.DataFrame(
+        {"y": y, "probability": probability, "weight": weight, "role": "validation"}
+    )
+
+
+def test_with_equal_weights_the_threshold_is_the_ordinary_one():
+    rng = np.random.default_rng(1)
+    y, p = rng.integers(0, 2, 400), rng.random(400)
+    for target in (0.5, 0.9, 0.97, 1.0):
+        ours = stress.threshold(scored(y, p), target)
+        assert ours == evaluation.operating_threshold(scored(y, p), target)
+
+
+def test_a_heavy_film_must_be_called():
+    y, p = [1, 1, 1, 0], [0.9, 0.8, 0.3, 0.1]
+    assert stress.threshold(scored(y, p, [1, 1, 0.01, 1]), 0.97) == pytest.approx(0.55)
+    assert stress.threshold(scored(y, p, [1, 1, 1, 1]), 0.97) == pytest.approx(0.2)
+
+
+def test_the_even_threshold_balances_misses_and_alarms():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 5000)
+    p = 1 / (1 + np.exp(-(rng.normal(size=y.size) + np.where(y == 1, 1, -1))))
+    assert stress.even_threshold(scored(y, p)) == pytest.approx(0.5, abs=0.02)
+    heavy = scored(y, p, np.where((y == 1) & (p < 0.3), 10.0, 1.0))
+    assert stress.even_threshold(heavy) < 0.45
+
+
+def test_the_operating_point_never_misses_more_than_the_promise():
+    rng = np.random.default_rng(0)
+    y, p = np.repeat([0, 1], 500), rng.random(1000)
+    films = scored(y, p)
+    cut = stress.operating_threshold(films)
+    assert (p[y == 1] >= cut).mean() >= stress.SENSITIVITY
+    assert cut == min(stress.even_threshold(films), stress.threshold(films))
+
+
+def test_no_pneumonia_film_is_an_error():
+    with pytest.raises(ValueError, match="no pneumonia film"):
+        stress.threshold(scored([0], [0.5]))
+
+
+def test_figures_of_a_perfect_and_a_blind_network():
+    y = np.array([0, 0, 1, 1])
+    perfect = stress.figures(scored(y, [0.1, 0.2, 0.8, 0.9]))
+    assert set(perfect.values()) == {1.0}
+    assert stress.figures(scored(y, [0.5] * 4))["stress AUROC"] == 0.5
+
+
+# -- features and groups --------------------------------------------------------------------
+
+
+def film_with_letter(top=20, left=12):
+    film = np.full((224, 224), 90, np.uint8)
+    film[top : top + 16, left : left + 3] = 250
+    film[top : top + 3, left : left + 8] = 250
+    return film
+
+
+def test_a_burnt_in_letter_is_found_where_it_stands():
+    rows, columns = shortcuts.marker(film_with_letter())
+    assert (rows.start, columns.start) == (20, 12)
+    assert (rows.stop, columns.stop) == (36, 20)
+
+
+def test_no_letter_is_found_on_a_smooth_film_or_in_its_middle():
+    assert shortcuts.marker(np.full((224, 224), 90, np.uint8)) is None
+    assert shortcuts.marker(film_with_letter(100, 120)) is None
+
+
+def test_groups_do_not_look_at_labels(surround):
+    known = surround[[*shortcuts.MARGIN, *shortcuts.PICTURE]]
+    one = shortcuts.groups(surround, known)
+    turned = surround.assign(label=surround["label"].iloc[::-1].to_numpy())
+    assert np.array_equal(one, shortcuts.groups(turned, known))
+    assert set(one) == set(range(1, shortcuts.GROUPS + 1))
+
+
+# -- counterfactuals ------------------------------------------------------------------------
+
+
+def test_a_donors_letter_stands_on_the_film_and_nothing_else_changes():
+    film, donor = np.full((224, 224), 90, np.uint8), film_with_letter()
+    changed = robustness.marker(film, donor)
+    assert (changed[20:36, 12:15] == 250).all()
+    changed[20:36, 12:20] = 90
+    assert np.array_equal(changed, film)
+
+
+def test_a_border_comes_from_the_donor_and_the_middle_stays():
+    film, donor = np.full((224, 224), 90, np.uint8), np.full((224, 224), 10, np.uint8)
+    changed = robustness.border(film, donor)
+    assert changed[0, 0] == 10
+    assert (changed[12:-12, 12:-12] == 90).all()
+
+
+def test_tones_reach_from_the_donors_darkest_to_its_brightest():
+    rng = np.random.default_rng(0)
+    film, donor = rng.integers(0, 100, (224, 224)), rng.integers(100, 250, (224, 224))
+    changed = robustness.tone(film.astype(np.uint8), donor.astype(np.uint8))
+    assert np.percentile(changed, [2, 98]) == pytest.approx(np.percentile(donor, [2, 98]), abs=2)
+
+
+def test_sharpness_moves_towards_the_donors():
+    rng = np.random.default_rng(0)
+    rough = rng.integers(0, 255, (224, 224)).astype(np.uint8)
+    smooth = np.tile(np.linspace(0, 250, 224), (224, 1)).astype(np.uint8)
+    softened = robustness.sharpness(rough, smooth)
+    assert shortcuts.features(softened)["sharpness"] < shortcuts.features(rough)["sharpness"]
+
+
+def test_donors_are_typical_training_films_of_the_other_class(surround):
+    ours = surround[surround["part"] != "test"].reset_index(drop=True)
+    given = robustness.donors(ours, ours["margin"].to_numpy(), ours["marker"].to_numpy() > 0)
+    donors = ours.iloc[given]
+    assert (donors["label"].to_numpy() != ours["label"].to_numpy()).all()
+    assert set(donors["part"]) == {"training"}
+    assert donors["marker"].all()
+
+
+# -- the recorded trials --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", trials.TRIALS)
+def test_every_trial_is_recorded_with_three_seeds_and_without_a_test_film(name):
+    found = evidence.trial(name)
+    table = found.predictions
+    test = set(manifest.read().query("part == 'test'")["film"])
+    assert not test & set(table["film"])
+    assert set(table["split"]) == {"validation", "stress"}
+    assert table["seed"].nunique() >= 3
+    assert found.facts["films"].keys() == {"training", "validation", "stress"}
+
+
+def test_trials_change_the_base_and_are_no_recipes_of_the_study():
+    assert not set(trials.TRIALS) & set(recipes.STUDY)
+    digests = {trial.digest() for trial in trials.TRIALS.values()}
+    assert len(digests) == len(trials.TRIALS)
+
+
+def test_the_final_network_was_chosen_by_the_recorded_trials():
+    """Whoever doubts the choice: the newest trial is older than the final network's opening."""
+    from helpers import record
+
+    ledger = record.openings(config.RESULTS)
+    final = recipes.get("final")
+    opened = ledger.loc[ledger["recipe_digest"] == final.digest(), "date"].min()
+    chosen = evidence.trial_table(evidence.trial_seeds())
+    assert pd.Timestamp(opened) > pd.Timestamp(evidence.last_deciding_trial())
+    assert len(chosen) == len(trials.TRIALS)
