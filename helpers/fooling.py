@@ -16,8 +16,12 @@ TABLE = "flips.csv"
 
 def answers(result: Result, pictures: np.ndarray, found: lungs.Found) -> np.ndarray:
     """A recorded network's probability for films (n, 224, 224) uint8, mean over its members."""
-    seen = views.look(result.recipe.view, pictures, found, result.recipe.side)
-    told = [training.predict(m, seen, result.recipe.mirrored) for m in result.members()]
+    recipe = result.recipe
+    seen = {view: views.look(view, pictures, found, recipe.side) for view in recipe.views}
+    told = [
+        training.predict(member, seen[recipe.view_of(seed)], recipe.mirrored)
+        for seed, member in zip(recipe.seeds, result.members(), strict=True)
+    ]
     return np.mean(told, axis=0)
 
 

@@ -59,8 +59,8 @@ def _table_head(results: Mapping[str, Result]) -> str:
     return (
         f"The {len(results['final'].scores('test'))} official test films, each network at its own "
         f"threshold, fixed beforehand: the highest that finds {config.TARGET_SENSITIVITY:.0%} of "
-        "the validation films with pneumonia. In brackets 95% intervals from a bootstrap over "
-        "patients."
+        "the validation films with pneumonia; the final network's by the rule of chapter 7. In "
+        "brackets 95% intervals from a bootstrap over patients."
     )
 
 

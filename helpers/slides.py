@@ -368,15 +368,13 @@ def steps(told: Story) -> Figure:
     answer = telling.conclusion(told.before, told.after)
     top = put(page, answer, 1.4, size=18, color=config.ACCENT)
     points = (
-        "Find in training films alone what sets batches of films apart, and build a validation "
-        "that shows it.",
-        "Cure it: crop to the lungs, change tones harder, balance the apparatus; choose by that "
-        "validation.",
+        "Get films on which the apparatus tells nothing: healthy and sick children from the same "
+        "room. No weighing of films replaces them.",
         "Say what a threshold means for a thousand children, and when to ask a radiologist.",
         "Before any use: test it on this hospital's own films, read by radiologists who do not see "
         "its answer.",
     )
-    put_list(page, points, top + 0.3, signs="1234")
+    put_list(page, points, top + 0.3, signs="123")
     return page
 
 

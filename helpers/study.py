@@ -179,17 +179,20 @@ class Study:
 
     # -- films as a network sees them ------------------------------------------------------
 
-    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, np.ndarray]:
-        """The films at hand that can be read, as the recipe's network sees them.
+    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, dict[str, np.ndarray]]:
+        """The films at hand that can be read, as the recipe's networks see them.
 
-        Returns the films and (n, side, side) uint8 in their order.
+        Returns the films and, for each of the recipe's views, (n, side, side) uint8 in their order.
         """
-        if recipe.view == "film":
-            return dataset.load(self.films, recipe.side)
+        if recipe.views == ("film",):
+            films, seen = dataset.load(self.films, recipe.side)
+            return films, {"film": seen}
         films, whole = dataset.load(self.films, config.SOURCE_SIZE)
-        if self._found is None and recipe.view not in views.WHOLE:
+        if self._found is None and not set(recipe.views) <= set(views.WHOLE):
             self._found = lungs.find(self._lung_network(films, whole), whole)
-        return films, views.look(recipe.view, whole, self._found, recipe.side)
+        return films, {
+            view: views.look(view, whole, self._found, recipe.side) for view in recipe.views
+        }
 
     def _lung_network(self, films: dataset.Films, whole: np.ndarray) -> keras.Model:
         """The network that finds lungs: trained in this run, or as recorded.
@@ -249,18 +252,16 @@ class Study:
         shutil.rmtree(self._work, ignore_errors=True)
 
     def _fit(
-        self, recipe: Recipe, films: pd.DataFrame, pictures: np.ndarray, work: Path
+        self, recipe: Recipe, films: pd.DataFrame, pictures: dict[str, np.ndarray], work: Path
     ) -> dict[int, training.Fitted]:
         """Train every seed of a recipe; the dummy has nothing to train."""
         y, part = (films["label"] == "PNEUMONIA").to_numpy().astype(int), films["part"].to_numpy()
-        train, validation = (
-            (pictures[part == name], y[part == name]) for name in ("training", "validation")
-        )
-        for name, (_, labels) in (("training", train), ("validation", validation)):
-            if len(set(labels)) < 2:
+        for name in ("training", "validation"):
+            classes = len(set(y[part == name]))
+            if classes < 2:
                 raise dataset.FilmError(
-                    f"{self.films.source}: the {name} films hold {len(set(labels))} of the two "
-                    "classes; run `make data` for the full set"
+                    f"{self.films.source}: the {name} films hold {classes} of the two classes; "
+                    "run `make data` for the full set"
                 )
         if recipe.epochs == 0:
             return {}
@@ -269,6 +270,10 @@ class Study:
         for seed in recipe.seeds:
             with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
                 report = functools.partial(progress.report, bar, self.clock, recipe, seed)
+                seen = pictures[recipe.view_of(seed)]
+                train, validation = (
+                    (seen[part == name], y[part == name]) for name in ("training", "validation")
+                )
                 fitted[seed] = training.fit(
                     recipe, seed, train, validation, work / f"seed_{seed}", report, weights
                 )
@@ -287,7 +292,7 @@ class Study:
 def _assemble(
     recipe: Recipe,
     films: dataset.Films,
-    pictures: np.ndarray,
+    pictures: dict[str, np.ndarray],
     fitted: dict[int, training.Fitted],
     schedule: str,
 ) -> record.Record:
@@ -296,7 +301,8 @@ def _assemble(
     scored = table["part"].isin(SCORED).to_numpy()
     for seed in recipe.seeds:
         if fitted:
-            probability = training.predict(fitted[seed].model, pictures[scored], recipe.mirrored)
+            seen = pictures[recipe.view_of(seed)][scored]
+            probability = training.predict(fitted[seed].model, seen, recipe.mirrored)
         else:
             probability = _dummy(recipe, table)[scored]
         rows.append(

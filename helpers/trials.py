@@ -22,7 +22,7 @@ from helpers import (
     views,
 )
 from helpers.generators import Augmentation
-from helpers.recipes import MILD, Recipe
+from helpers.recipes import MILD, MILD_AND_LOOK, Recipe
 from helpers.stress import Bench
 
 FOLDER = "trials"
@@ -30,8 +30,7 @@ SEEDS = (1, 2, 3)
 
 # Movements as in the first study, less its upside-down films.
 ROUGH = Augmentation(rotation=30, shift=0.12, zoom=0.25, mirror=True)
-TONE = {"brightness": 0.15, "contrast": 0.5, "gamma": 0.5, "noise": 0.05}
-BOTH = replace(MILD, **TONE, sharpness=1.0)
+BOTH = MILD_AND_LOOK
 
 # Small and short, so that three seeds take three to four minutes on two cores.
 BASE = Recipe(

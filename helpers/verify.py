@@ -35,7 +35,8 @@ def final_network(results: Path = config.RESULTS, films: dataset.Films | None = 
     test, pictures = Study(films=test, results=results).pictures(final.recipe)
     worst = 0.0
     for seed, member in zip(final.recipe.seeds, final.members(), strict=True):
-        probability = training.predict(member, pictures, final.recipe.mirrored)
+        seen = pictures[final.recipe.view_of(seed)]
+        probability = training.predict(member, seen, final.recipe.mirrored)
         expected = recorded.loc[test.table["film"], seed].to_numpy()
         worst = max(worst, float(np.abs(probability - expected).max()))
     if worst > TOLERANCE:

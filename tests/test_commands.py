@@ -97,7 +97,7 @@ def committed(monkeypatch, tmp_path, tiny, drawn):
         films.table.loc[scored, ["film"]].assign(
             split=films.table["part"],
             seed=seed,
-            probability=training.predict(model, pictures[scored]),
+            probability=training.predict(model, pictures[recipe.view_of(seed)][scored]),
         )
         for seed, model in members.items()
     ]

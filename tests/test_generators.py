@@ -370,3 +370,54 @@ def test_films_are_turned_over_only_when_asked():
 def test_no_recipe_films_children_upside_down_or_mirrored(recipe):
     rows = generators.transforms(recipe.augmentation, 400, SIDE, seed()).numpy()
     assert rows[:, [0, 4]].min() > 0
+
+
+# -- what came with the final network --------------------------------------------------------
+
+
+def changed(**settings):
+    films = np.random.default_rng(0).integers(60, 180, (64, 32, 32, 1)).astype(np.float32)
+    return films, generators.augment(films, Augmentation(**settings), seed=[1, 2]).numpy()
+
+
+def test_sharpness_keeps_the_mean_and_changes_detail_both_ways():
+    films, seen = changed(sharpness=1.0)
+    detail = seen.std(axis=(1, 2, 3)) / films.std(axis=(1, 2, 3))
+    assert detail.min() < 0.8
+    assert detail.max() > 1.2
+    assert np.abs(seen.mean(axis=(1, 2)) - films.mean(axis=(1, 2))).max() < 4
+
+
+def test_a_smooth_film_has_no_detail_to_lose():
+    flat = np.full((4, 32, 32, 1), 90, np.float32)
+    seen = generators.augment(flat, Augmentation(sharpness=1.0), seed=[1, 2]).numpy()
+    assert seen == pytest.approx(flat, abs=1e-3)
+
+
+def test_erasing_lays_one_grey_rectangle_over_half_of_the_films():
+    films, seen = changed(erase=0.5)
+    hidden = (films != seen).mean(axis=(1, 2, 3))
+    assert 0.3 < (hidden > 0).mean() < 0.7
+    assert hidden.max() <= 0.5**2 + 0.05
+
+
+def test_random_letters_are_white_and_small():
+    films, seen = changed(marker=1.0)
+    assert (seen >= films).all()
+    assert ((seen > films).any(axis=(1, 2, 3))).mean() > 0.9
+    assert (seen > films).mean() < 0.05
+
+
+def test_no_letter_without_chance():
+    films, seen = changed(marker=0.0)
+    assert np.array_equal(films, seen)
+
+
+def test_weights_come_with_their_films():
+    films = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    weights = np.arange(40, dtype=np.float32)
+    batches = generators.train_set(
+        films, np.zeros(40), batch_size=8, epochs=1, seed=3, weights=weights
+    )
+    for x, _, w in batches:
+        assert np.array_equal(x.numpy()[:, 0, 0, 0], w.numpy()[:, 0])

@@ -119,3 +119,20 @@ def test_cnn_4_and_cnn_5_differ_in_the_network_only():
 def test_an_unknown_recipe_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match=r"no recipe 'resnet'; the study has dummy, .*final"):
         recipes.get("resnet")
+
+
+def test_fields_that_came_later_leave_earlier_digests_as_they_were():
+    """The digest recorded before the fields existed; a change would orphan the record."""
+    assert recipes.get("residual").digest() == "2b2377a6d19b7e21"
+    assert not set(recipes.LATER) & set(recipes.get("residual").settings())
+
+
+def test_a_later_field_counts_where_it_changes_something():
+    box = dataclasses.replace(BASE, view="box")
+    assert box.digest() != BASE.digest()
+    assert box.settings()["view"] == "box"
+
+
+def test_the_final_network_does_not_choose_by_ordinary_validation():
+    final = recipes.get("final")
+    assert (final.take, final.patience, final.rule) == ("last", None, "stress")

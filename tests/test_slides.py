@@ -12,7 +12,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from helpers import dataset, evaluation, manifest, recipes, record, slides, telling
+from helpers import dataset, manifest, recipes, record, slides, telling
 from helpers.study import Study
 
 
