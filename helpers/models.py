@@ -128,17 +128,6 @@ def final(side: int) -> keras.Model:
     return keras.Model(inputs=film, outputs=_output(x), name="final")
 
 
-def wide(side: int) -> keras.Model:
-    """The final network with a third more filters in every block; for trials."""
-    film, x = _input(side)
-    x = layers.ReLU()(_convolve(x, filters=32, size=5, strides=2))
-    for filters in (32, 64, 128, 256):
-        x = _residual(x, filters)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(rate=0.5)(x)
-    return keras.Model(inputs=film, outputs=_output(x), name="wide")
-
-
 def mobilenet(side: int) -> keras.Model:
     """MobileNetV2 (Sandler et al. 2018) with ImageNet weights, a new output; for trials.
 
@@ -152,6 +141,8 @@ def mobilenet(side: int) -> keras.Model:
     for layer in body.layers:
         if layer.weights:
             layer.set_weights(trained.get_layer(layer.name).get_weights())
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.9  # with .999 a few hundred steps leave the photographs' statistics
     x = layers.GlobalAveragePooling2D()(body.output)
     x = layers.Dropout(rate=0.5)(x)
     return keras.Model(inputs=film, outputs=_output(x), name="mobilenet")
@@ -159,7 +150,7 @@ def mobilenet(side: int) -> keras.Model:
 
 BUILDERS: dict[str, Callable[[int], keras.Model | DummyClassifier]] = {
     builder.__name__: builder
-    for builder in (dummy, dense, cnn_1, cnn_2, cnn_3, cnn_4, cnn_5, final, wide, mobilenet)
+    for builder in (dummy, dense, cnn_1, cnn_2, cnn_3, cnn_4, cnn_5, final, mobilenet)
 }
 
 

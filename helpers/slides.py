@@ -63,7 +63,7 @@ IDEAS = {
     "cnn_4": "sees each film moved a little, anew each time",
     "cnn_5": "lets no unit fall silent (LeakyReLU)",
     "residual": "shortcuts, changed tones, averaged trainings",
-    "final": "sees the lungs alone, cut out of the film",
+    "final": "half of its members see the lungs alone",
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from helpers import config, evaluation, manifest, record
+from helpers import config, evaluation, manifest, record, stress
 from helpers.recipes import Recipe
 from helpers.study import Result, Study
 
@@ -292,13 +292,19 @@ def against_first_study(test_at_half: Mapping[str, pd.DataFrame], path: Path = c
     return f"At 0.5, as the first study judged, {'; '.join(told)}."
 
 
-def conclusion(validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame]) -> str:
-    """The study's answer, from the estimates at the rule's thresholds."""
+def conclusion(
+    validation: Mapping[str, pd.DataFrame],
+    test: Mapping[str, pd.DataFrame],
+    target: float = stress.SENSITIVITY,
+) -> str:
+    """The study's answer, from the estimates at the rule's thresholds.
+
+    ``target`` is the sensitivity that the last network's rule promises.
+    """
     *_, name = test
     before, after = validation[name], test[name]
     sensitivity, specificity = after.loc["sensitivity"], after.loc["specificity"]
     lost = specificity["high"] < before.loc["specificity", "low"]
-    target = config.TARGET_SENSITIVITY
     held = (
         "is exceeded on the test films"
         if sensitivity["low"] > target
