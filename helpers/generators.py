@@ -7,14 +7,12 @@ interrupted goes on at the step it had reached.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageDraw, ImageFont
 
 
 @dataclass(frozen=True)
@@ -25,9 +23,7 @@ class Augmentation:
     ``mirror`` and ``flip`` (left-right, upside down) with probability one half;
     ``brightness`` added, ``contrast`` and ``gamma`` as log-range either way around 1, on
     intensities 0..1; ``noise`` the largest standard deviation of Gaussian noise;
-    ``sharpness`` how much of the fine detail is taken away or added at most (1 takes all);
-    ``erase`` the largest side of a grey rectangle laid over the film, as a share of its side;
-    ``marker`` the probability that a random white letter is burnt in at a random place.
+    ``sharpness`` how much of the fine detail is taken away or added at most (1 takes all).
     """
 
     rotation: float = 0.0
@@ -40,8 +36,6 @@ class Augmentation:
     gamma: float = 0.0
     noise: float = 0.0
     sharpness: float = 0.0
-    erase: float = 0.0
-    marker: float = 0.0
 
     @property
     def moves(self) -> bool:
@@ -106,14 +100,10 @@ def augment(
             interpolation="BILINEAR",
             fill_mode="CONSTANT",
         )
-    if augmentation.marker:
-        pictures = _mark(pictures, augmentation.marker, count, seed)
     if augmentation.sharpness:
         pictures = _sharpen(pictures, augmentation.sharpness, count, seed)
     if augmentation.tones:
         pictures = _retone(pictures / 255.0, augmentation, count, seed) * 255.0
-    if augmentation.erase:
-        pictures = _erase(pictures, augmentation.erase, count, seed)
     return pictures
 
 
@@ -132,56 +122,6 @@ def _sharpen(x: tf.Tensor, most: float, count: tf.Tensor, seed: tf.Tensor) -> tf
     detail = x - tf.add_n([wide[:, :, k : k + side] * share for k, share in binomial])
     amount = _column(_uniform(seed, 12, count, -min(most, 1.0), most))
     return tf.clip_by_value(x + amount * detail, 0.0, 255.0)
-
-
-def _erase(x: tf.Tensor, most: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Lay a rectangle in the film's mean grey over half of the films (Zhong et al. 2020)."""
-    side = x.shape[1]
-    place = tf.range(side, dtype=tf.float32) / side
-
-    def inside(stream: int) -> tf.Tensor:
-        size = _uniform(seed, stream, count, 0.1, most)
-        low = _uniform(seed, stream + 1, count, 0.0, 1.0) * (1 - size)
-        return (place >= low[:, tf.newaxis]) & (place < (low + size)[:, tf.newaxis])
-
-    chosen = _uniform(seed, 17, count, 0, 1) < 0.5
-    rows, columns = inside(13) & chosen[:, tf.newaxis], inside(15)
-    hidden = (rows[:, :, tf.newaxis] & columns[:, tf.newaxis, :])[..., tf.newaxis]
-    return tf.where(hidden, tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True), x)
-
-
-@functools.cache
-def letters(side: int = 32) -> np.ndarray:
-    """White letters as X-ray rooms burn them in, (letters, side, side, 1) of 0..255."""
-    font = ImageFont.load_default(size=side)
-    drawn = []
-    for letter in "RLAPK5":
-        image = Image.new("L", (side, side))
-        ImageDraw.Draw(image).text((side / 2, side / 2), letter, 255, font=font, anchor="mm")
-        drawn.append(np.asarray(image, dtype=np.float32)[..., np.newaxis])
-    return np.array(drawn)
-
-
-def _mark(x: tf.Tensor, chance: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Burn a letter of 3 to 14% of the side, narrow or wide, into films at random places."""
-    bank, side = letters(), x.shape[1]
-    kind = tf.cast(_uniform(seed, 18, count, 0, len(bank)), tf.int32)
-    height = side * _uniform(seed, 19, count, 0.03, 0.14)
-    width = height * _uniform(seed, 20, count, 0.4, 1.1)
-    zero = tf.zeros_like(height)
-    down, across = bank.shape[1] / height, bank.shape[1] / width
-    left, top = (_uniform(seed, stream, count, 0, 0.95) * side for stream in (21, 22))
-    maps = tf.stack([across, zero, -across * left, zero, down, -down * top, zero, zero], axis=1)
-    mark = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.gather(tf.constant(bank), kind),
-        transforms=maps,
-        output_shape=[side, side],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-    )
-    chosen = tf.cast(_uniform(seed, 23, count, 0, 1) < chance, tf.float32)
-    return tf.maximum(x, mark * _column(chosen * _uniform(seed, 24, count, 0.7, 1.0)))
 
 
 def _retone(

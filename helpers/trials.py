@@ -66,6 +66,7 @@ _ALL = (
     _trial("balanced", "Films weighed against their surround", margins="balanced"),
     _trial("side_128", "128 pixels", side=128),
     _trial("average", "Weights averaged (EMA)", ema=0.99),
+    _trial("mirrored", "Answers to film and mirror image averaged", mirrored=True),
     _trial("longer", "Twice the epochs", epochs=20, warmup_epochs=2),
     _trial(
         "mobilenet",

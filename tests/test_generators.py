@@ -394,25 +394,6 @@ def test_a_smooth_film_has_no_detail_to_lose():
     assert seen == pytest.approx(flat, abs=1e-3)
 
 
-def test_erasing_lays_one_grey_rectangle_over_half_of_the_films():
-    films, seen = changed(erase=0.5)
-    hidden = (films != seen).mean(axis=(1, 2, 3))
-    assert 0.3 < (hidden > 0).mean() < 0.7
-    assert hidden.max() <= 0.5**2 + 0.05
-
-
-def test_random_letters_are_white_and_small():
-    films, seen = changed(marker=1.0)
-    assert (seen >= films).all()
-    assert ((seen > films).any(axis=(1, 2, 3))).mean() > 0.9
-    assert (seen > films).mean() < 0.05
-
-
-def test_no_letter_without_chance():
-    films, seen = changed(marker=0.0)
-    assert np.array_equal(films, seen)
-
-
 def test_weights_come_with_their_films():
     films = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
     weights = np.arange(40, dtype=np.float32)

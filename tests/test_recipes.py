@@ -30,6 +30,14 @@ CHANGES = {
     "seeds": (1, 2),
     "average": True,
     "keep_weights": True,
+    "network": "final",
+    "view": "box",
+    "margins": "balanced",
+    "take": "last",
+    "ema": 0.99,
+    "mirrored": True,
+    "rule": "stress",
+    "was": "cnn_6",  # stands for the name, which counts
 }
 PROSE = {"title": "Another title", "short_epochs": 2, "short_seeds": 3}
 
@@ -43,6 +51,7 @@ MOVEMENTS = {
     "contrast": 0.1,
     "gamma": 0.1,
     "noise": 0.1,
+    "sharpness": 0.1,
 }
 
 

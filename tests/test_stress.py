@@ -229,3 +229,56 @@ def test_trials_are_sorted_by_the_films_against_their_stereotype():
     table = evidence.trial_table(evidence.trial_seeds())
     assert table["stress AUROC"].is_monotonic_decreasing
     assert len(table) == len(trials.TRIALS)
+
+
+# -- what the margins explain ---------------------------------------------------------------
+
+
+def validation_scores(surround, rule):
+    """Validation films scored by ``rule``, a function of the films' table."""
+    films = surround[surround["part"] == "validation"]
+    scores = films[["film", "patient"]].assign(y=(films["label"] == "PNEUMONIA").astype(int))
+    return scores.assign(probability=rule(films)).reset_index(drop=True)
+
+
+def test_equal_margins_explain_nothing(surround):
+    scores = validation_scores(surround, lambda films: films["margin"])
+    told = evidence.explained(scores, scores, 0.5)["value"]
+    assert (told == told.iloc[0]).all()
+
+
+def test_a_reader_of_margins_falls_by_its_margins_alone(surround):
+    films = surround[surround["part"] == "test"]
+    after = films[["film", "patient"]].assign(
+        y=(films["label"] == "PNEUMONIA").astype(int), probability=films["margin"]
+    )
+    before = validation_scores(surround, lambda rows: rows["margin"])
+    told = evidence.explained(before, after.reset_index(drop=True), 0.5)["value"]
+    assert told.iloc[1] == pytest.approx(told.iloc[2], abs=1e-9)
+    assert told.iloc[0] > told.iloc[2]
+
+
+def test_who_does_not_look_at_margins_falls_by_something_else(surround):
+    perfect = validation_scores(surround, lambda films: films["label"].eq("PNEUMONIA") * 1.0)
+    broken = perfect.assign(probability=1.0)
+    told = evidence.explained(perfect, broken, 0.5)["value"]
+    assert list(told) == [1.0, 1.0, 0.0]
+    text = evidence.explained_told({"Blind": pd.DataFrame({"value": told})})
+    assert "Blind 0%" in text
+
+
+def test_targets_are_told_as_reached_or_missed():
+    ours = pd.DataFrame(
+        {
+            m: {"value": v, "low": v - 0.01, "high": min(1, v + 0.01)}
+            for m, v in {
+                "AUROC": 0.986,
+                "accuracy": 0.95,
+                "sensitivity": 0.9,
+                "specificity": 0.9,
+            }.items()
+        }
+    ).T
+    text = evidence.targets_told(ours)
+    assert text.count("missed") == 1
+    assert text.count("with the aim") == 1
