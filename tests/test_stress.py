@@ -18,6 +18,7 @@ from helpers import (
     shortcuts,
     stress,
     trials,
+    verdict,
 )
 
 
@@ -243,7 +244,7 @@ def validation_scores(surround, rule):
 
 def test_equal_margins_explain_nothing(surround):
     scores = validation_scores(surround, lambda films: films["margin"])
-    told = evidence.explained(scores, scores, 0.5)["value"]
+    told = verdict.explained(scores, scores, 0.5)["value"]
     assert (told == told.iloc[0]).all()
 
 
@@ -253,7 +254,7 @@ def test_a_reader_of_margins_falls_by_its_margins_alone(surround):
         y=(films["label"] == "PNEUMONIA").astype(int), probability=films["margin"]
     )
     before = validation_scores(surround, lambda rows: rows["margin"])
-    told = evidence.explained(before, after.reset_index(drop=True), 0.5)["value"]
+    told = verdict.explained(before, after.reset_index(drop=True), 0.5)["value"]
     assert told.iloc[1] == pytest.approx(told.iloc[2], abs=1e-9)
     assert told.iloc[0] > told.iloc[2]
 
@@ -261,9 +262,9 @@ def test_a_reader_of_margins_falls_by_its_margins_alone(surround):
 def test_who_does_not_look_at_margins_falls_by_something_else(surround):
     perfect = validation_scores(surround, lambda films: films["label"].eq("PNEUMONIA") * 1.0)
     broken = perfect.assign(probability=1.0)
-    told = evidence.explained(perfect, broken, 0.5)["value"]
+    told = verdict.explained(perfect, broken, 0.5)["value"]
     assert list(told) == [1.0, 1.0, 0.0]
-    text = evidence.explained_told({"Blind": pd.DataFrame({"value": told})})
+    text = verdict.explained_told({"Blind": pd.DataFrame({"value": told})})
     assert "Blind 0%" in text
 
 
@@ -279,6 +280,6 @@ def test_targets_are_told_as_reached_or_missed():
             }.items()
         }
     ).T
-    text = evidence.targets_told(ours)
+    text = verdict.targets_told(ours)
     assert text.count("missed") == 1
     assert text.count("with the aim") == 1
