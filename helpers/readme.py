@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from helpers import config, evaluation, files, manifest, telling
+from helpers import config, evaluation, files, manifest, telling, verdict
 from helpers.study import Result, Study
 
 MARKERS = ("<!-- numbers: {name} -->", "<!-- end of numbers: {name} -->")
@@ -35,6 +35,7 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
             "films come with a package in `requirements.txt`."
         ),
         "table": f"{_table_head(everything)}\n\n{_markdown_table(everything)}",
+        "cure": verdict.views_told(verdict.views_apart(everything["final"])),
         "effort": effort(everything),
     }
     for name, content in blocks.items():

@@ -30,7 +30,6 @@ LATER = {
     "view": "film",
     "margins": "ignored",
     "take": "best",
-    "ema": 0.0,
     "mirrored": False,
     "rule": "sensitivity",
 }
@@ -54,8 +53,7 @@ class Recipe:
 
     ``network`` names the builder where it is not the recipe's own name; ``view`` what of the
     film it sees (``views.VIEWS``; several joined by "+" are taken by the seeds in turn);
-    ``margins`` "balanced" weighs training films by their overlap weights; ``ema`` is the
-    momentum of an exponential average of the weights (0: none); ``mirrored`` averages the
+    ``margins`` "balanced" weighs training films by their overlap weights; ``mirrored`` averages the
     answers to a film and its mirror image; ``rule`` sets the operating point: "sensitivity" on
     validation films counted alike, or "stress", see ``stress.operating_threshold``. ``was`` is
     the name under which the recipe was recorded.
@@ -82,7 +80,6 @@ class Recipe:
     view: str = "film"
     margins: str = "ignored"
     take: str = "best"
-    ema: float = 0.0
     mirrored: bool = False
     rule: str = "sensitivity"
     was: str = ""

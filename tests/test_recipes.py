@@ -34,7 +34,6 @@ CHANGES = {
     "view": "box",
     "margins": "balanced",
     "take": "last",
-    "ema": 0.99,
     "mirrored": True,
     "rule": "stress",
     "was": "cnn_6",  # stands for the name, which counts
