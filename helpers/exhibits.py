@@ -79,7 +79,7 @@ def outlines(
     pictures: np.ndarray, found: Found, labels: Sequence[str], title: str, columns: int = 6
 ) -> Figure:
     """Films with the outline and the box of the lungs that were found."""
-    rows = -(-len(pictures) // columns)
+    rows, labels = -(-len(pictures) // columns), list(labels)
     side = plotting.WIDTH / columns
     figure, axes = plt.subplots(rows, columns, figsize=(plotting.WIDTH, rows * side * 1.05))
     for number, ax in enumerate(axes.flat):

@@ -183,11 +183,16 @@ def films_per_patient(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def learning_curves(
-    history: pd.DataFrame, chosen: int, title: str, axes: Sequence[Axes] | None = None
+    history: pd.DataFrame,
+    chosen: int,
+    title: str,
+    axes: Sequence[Axes] | None = None,
+    take: str = "best",
 ) -> list[Axes]:
     """Loss and recall over the epochs, training and validation; thick the chosen seed.
 
-    ``history`` as ``study.Result.history``; a dot marks the epoch whose weights are kept.
+    ``history`` as ``study.Result.history``; a dot marks the epoch whose weights are kept: the
+    one with the lowest validation loss, or the last where ``take`` is "last".
     """
     axes = _row(axes, 2, 3.0)
     for ax, name in zip(axes, ("loss", "recall"), strict=True):
@@ -198,7 +203,8 @@ def learning_curves(
                 line = {"color": colour, "label": label, "lw": 1.8 if thick else 0.6}
                 ax.plot(rows["epoch"], rows[prefix + name], zorder=2 + thick, **line)
                 if prefix:
-                    best = rows.loc[rows["val_loss"].idxmin()]
+                    last = take == "last"
+                    best = rows.iloc[-1] if last else rows.loc[rows["val_loss"].idxmin()]
                     dot = {"color": colour, "ms": 6 if thick else 3}
                     ax.plot(best["epoch"], best[prefix + name], "o", **dot)
         ax.set(xlabel="epoch", ylabel=f"{name} (per film)" if name == "loss" else name)
@@ -449,9 +455,14 @@ def seed_difference(
 def network(result: Result, threshold: float = 0.5) -> Figure:
     """One network on one strip: loss, recall, and its confusion matrix on validation films."""
     figure, axes = plt.subplots(ncols=3, figsize=(WIDTH * 1.25, 3.1), width_ratios=[1.15, 1, 1])
-    finding = curve_finding(result.history, result.chosen)
+    take = result.recipe.take
+    finding = (
+        "the weights of the last epoch count"
+        if take == "last"
+        else curve_finding(result.history, result.chosen)
+    )
     title = f"{result.recipe.title}: {finding}"
-    learning_curves(result.history, result.chosen, title, axes[:2])
+    learning_curves(result.history, result.chosen, title, axes[:2], take)
     counts = evaluation.confusion(result.scores("validation"), threshold)
     missed, sick = counts.loc["PNEUMONIA", "NORMAL"], counts.loc["PNEUMONIA"].sum()
     confusion(counts, f"misses {missed:,} of {sick:,}", axes[2])

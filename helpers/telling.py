@@ -54,9 +54,16 @@ def line(result: Result, part: str = "validation") -> str:
 # -- the study in two sentences -------------------------------------------------------------
 
 
+def _of_hundred(right: float) -> str:
+    """How many of a hundred go wrong, in words that do not round an error away."""
+    wrong = 100 * (1 - right)
+    return "none" if wrong == 0 else "fewer than one" if wrong < 0.5 else f"about {wrong:.0f}"
+
+
 def headline(result: Result) -> str:
     """The recorded result in two sentences with intervals."""
     scores, table = result.scores("test"), result.estimate("test")
+    missed, alarmed = (_of_hundred(table.loc[m, "value"]) for m in ("sensitivity", "specificity"))
     sick, well = int(scores["y"].sum()), int((1 - scores["y"]).sum())
     return (
         f"On the {len(scores)} official test films, at a threshold fixed on validation films, the "
@@ -64,9 +71,8 @@ def headline(result: Result) -> str:
         f"pneumonia (sensitivity) and recognises **{percent(table.loc['specificity'])}** of the "
         f"{well} without (specificity); accuracy is {percent(table.loc['accuracy'])}, AUROC "
         f"{share(table.loc['AUROC'])}, in brackets 95% intervals. "
-        f"Of a hundred sick children it would send about "
-        f"{100 * (1 - table.loc['sensitivity', 'value']):.0f} home, and of a hundred healthy ones "
-        f"alarm about {100 * (1 - table.loc['specificity', 'value']):.0f} families for nothing."
+        f"Of a hundred sick children it would send {missed} home, and of a hundred healthy ones "
+        f"alarm {alarmed} families for nothing."
     )
 
 

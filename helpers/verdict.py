@@ -127,8 +127,7 @@ def cure_told(gained: pd.DataFrame, test: pd.DataFrame) -> str:
     words = {}
     for metric in ("AUROC", "accuracy", "sensitivity", "specificity"):
         row = gained.loc[metric]
-        way = "rises" if row["value"] > 0 else "falls"
-        words[metric] = f"{metric} {way} by {telling.signed(row)}" + (
+        words[metric] = f"{metric} changes by {telling.signed(row)}" + (
             "" if telling.clear(row) else " (not told from zero)"
         )
     return (
