@@ -23,7 +23,7 @@ def _bare(ax: Axes, picture: np.ndarray) -> None:
 
 
 def apparatus(
-    table: pd.DataFrame, pictures: np.ndarray, groups: pd.DataFrame, each: int = 6
+    table: pd.DataFrame, pictures: np.ndarray, groups: pd.DataFrame, each: int = 10
 ) -> Figure:
     """A row of training films a group, framed by class; the groups' share of pneumonia told.
 
@@ -42,7 +42,7 @@ def apparatus(
             for spine in ax.spines.values():
                 colour = config.COLOURS[table.loc[position, "label"]]
                 spine.set(visible=True, color=colour, linewidth=3)
-        row[0].set_ylabel(f"group {group}\n{facts['pneumonia']:.0%} sick", fontsize=10)
+        row[0].set_ylabel(f"group {group}\n{facts['pneumonia']:.0%} sick", fontsize=9)
     low, high = groups["pneumonia"].min(), groups["pneumonia"].max()
     title = f"Sorted by apparatus, not by disease: {low:.0%} to {high:.0%} show pneumonia"
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")

@@ -35,7 +35,10 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
             "films come with a package in `requirements.txt`."
         ),
         "table": f"{_table_head(everything)}\n\n{_markdown_table(everything)}",
-        "cure": verdict.views_told(verdict.views_apart(everything["final"])),
+        "cure": (
+            f"{verdict.views_told(verdict.views_apart(everything['final']))}\n\n"
+            f"{verdict.rule_cost_told(everything['final'])} It was fixed beforehand and stands."
+        ),
         "effort": effort(everything),
     }
     for name, content in blocks.items():

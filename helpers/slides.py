@@ -132,7 +132,8 @@ def opening(told: Story) -> Figure:
     top = put(page, meaning, 2.55, width=7.2, size=24, color=config.ACCENT)
     put(page, " ".join(result), top + 0.3, width=7.2, size=18)
     # An error is never rounded away.
-    wrong = np.ceil((1 - told.after[told.final]["value"]).mul(100).round(6))
+    exact = (1 - told.after[told.final]["value"]).mul(100)
+    wrong = exact.round().where((exact == 0) | (exact >= 0.5), 1)
     for left, label, metric, words in (
         (8.4, "PNEUMONIA", "sensitivity", "of 100 sick:\n{:.0f} found,\n{:.0f} missed"),
         (10.7, "NORMAL", "specificity", "of 100 healthy:\n{:.0f} left alone,\n{:.0f} alarmed"),
@@ -348,7 +349,7 @@ def peers(told: Story) -> Figure:
     rows += [[who, *cells] for who, cells in zip(table.index, table.to_numpy(), strict=True)]
     rows[-1] = [cell.replace(" [", "\n[") for cell in rows[-1]]
     columns = [(MARGIN, 5.6), *((left, 1.5) for left in (6.3, 7.92, 9.54, 11.16))]
-    top = put_table(page, rows, columns, 1.4, 17)
+    top = put_table(page, rows, columns, 1.4, 16)
     caution = "We have no intervals of the others; some chose on these very films, which flatters."
     put(page, caution, top + 0.05, size=17)
     return page

@@ -198,9 +198,7 @@ def explained(
         part: scores[scores["y"] == 0].join(margin, on="film")
         for part, scores in (("validation", before), ("test", after))
     }
-    bins = {
-        part: np.digitize(table["margin"], BINS[1:-1], right=True) for part, table in tables.items()
-    }
+    bins = {part: np.digitize(table["margin"], BINS[1:-1]) for part, table in tables.items()}
     for part in tables:
         shares[part] = np.bincount(bins[part], minlength=len(BINS) - 1) / len(bins[part])
     lifted = np.divide(
