@@ -51,7 +51,7 @@ def flips(arguments: argparse.Namespace) -> str:
     """Count the decisions that flip on films as another apparatus would show them."""
     from helpers import config, dataset, files, fooling, stress
 
-    path = config.RESULTS / stress.FOLDER / fooling.TABLE
+    path = config.RESULTS / stress.FOLDER / stress.FLIPS
     table = fooling.measure(dataset.at_hand())
     files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
     return str(path)

@@ -64,7 +64,7 @@ def apparatus_told(groups: pd.DataFrame) -> str:
         f"Nobody told the grouping which film is sick, and yet in group {low} "
         f"{groups.loc[low, 'pneumonia']:.0%} of the films show pneumonia and in group {high} "
         f"{groups.loc[high, 'pneumonia']:.0%}. Children do not fall ill by apparatus: the sick "
-        "were filmed on another one, many of them in bed."
+        "were more often filmed on another one."
     )
 
 
@@ -175,8 +175,6 @@ def dice(root: Path = config.RESULTS) -> pd.DataFrame:
 
 # -- trials ----------------------------------------------------------------------------------
 
-FIGURES = ("validation AUROC", "validation specificity", "stress AUROC", "stress specificity")
-
 
 def trial_seeds(root: Path = config.RESULTS) -> pd.DataFrame:
     """Every recorded trial and seed: what ``stress.figures`` says, the flips, the minutes."""
@@ -235,9 +233,10 @@ def trials_told(table: pd.DataFrame) -> str:
     return (
         f"Against the stereotype *{best.lower()}* leads with a mean AUROC of "
         f"{evaluation.short(table['stress AUROC'].iloc[0])} and *{worst.lower()}* trails with "
-        f"{evaluation.short(table['stress AUROC'].iloc[-1])}; two seeds of one trial lie about "
-        f"{evaluation.short(spread)} apart, so {len(close)} of the {len(table)} cannot be told "
-        f"from the first. Fewest decisions flip with *{flips.idxmin().lower()}* "
+        f"{evaluation.short(table['stress AUROC'].iloc[-1])}; the seeds of a trial have a "
+        f"standard deviation of about {evaluation.short(spread)}, and {len(close)} of the "
+        f"{len(table)} lie within two of it of the first. Fewest decisions flip with "
+        f"*{flips.idxmin().lower()}* "
         f"({flips.min():.1%} at the worst change), most with *{flips.idxmax().lower()}* "
         f"({flips.max():.1%})."
     )

@@ -11,7 +11,6 @@ from helpers import config, dataset, lungs, record, robustness, stress, training
 from helpers.study import Result, Study
 
 NETWORKS = ("residual", "final")
-TABLE = "flips.csv"
 
 
 def answers(result: Result, pictures: np.ndarray, found: lungs.Found) -> np.ndarray:

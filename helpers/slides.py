@@ -65,7 +65,7 @@ IDEAS = {
     "cnn_4": "sees each film moved a little, anew each time",
     "cnn_5": "lets no unit fall silent (LeakyReLU)",
     "residual": "shortcuts, changed tones, averaged trainings",
-    "final": "half of its members see the lungs alone",
+    "final": "half of its members see a film cut to the lungs",
 }
 
 
@@ -294,7 +294,8 @@ def cure(told: Story) -> Figure:
     difference = verdict.views_apart(final)
     row = difference.loc["AUROC"]
     title = (
-        f"The cure: members that see nothing but the lungs gain {telling.signed(row)} on new films"
+        "The cure: members that see the film cut to the lungs gain "
+        f"{telling.signed(row)} on new films"
         if telling.clear(row) and row["value"] > 0
         else "To cut out the lungs brought no gain that new films could show"
     )

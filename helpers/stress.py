@@ -21,11 +21,10 @@ from helpers.lungs import Found
 from helpers.recipes import MILD, Recipe
 
 FOLDER = "shift"
-TABLE = "films.csv"
+TABLE, FLIPS = "films.csv", "flips.csv"
 
 # Of a hundred sick children in the validation films at most three may be missed.
 SENSITIVITY = 0.97
-FOLDS = 5
 
 
 def margins(films: dataset.Films) -> pd.DataFrame:
@@ -79,7 +78,7 @@ def surround(table: pd.DataFrame, pictures: np.ndarray, build: Path) -> np.ndarr
     y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
     rows = np.flatnonzero(table["part"] != "test")
     told = np.full(len(y), np.nan)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=config.SEED)
+    folds = StratifiedGroupKFold(shortcuts.FOLDS, shuffle=True, random_state=config.SEED)
     for fold, (learn, ask) in enumerate(
         folds.split(rows, y[rows], groups=table["patient"].to_numpy()[rows])
     ):
@@ -216,14 +215,19 @@ def even_threshold(scores: pd.DataFrame) -> float:
     return round(float((p[max(last - 1, 0)] + p[last]) / 2), 6)
 
 
-def operating_threshold(validation: pd.DataFrame) -> float:
-    """The final network's operating point, by a rule fixed before it was trained.
+def rule_parts(validation: pd.DataFrame) -> tuple[float, float]:
+    """The two thresholds of the final network's rule, which was fixed before it was trained.
 
     Where the surround says nothing (``validation`` counted by weight) misses and false alarms
-    are to be equally frequent; but of all validation films with pneumonia, counted alike, at
-    least SENSITIVITY must be called. The lower of the two thresholds keeps both.
+    are to be equally frequent; and of all validation films with pneumonia, counted alike, at
+    least SENSITIVITY must be called.
     """
-    return min(even_threshold(validation), threshold(validation.assign(weight=1.0)))
+    return even_threshold(validation), threshold(validation.assign(weight=1.0))
+
+
+def operating_threshold(validation: pd.DataFrame) -> float:
+    """The final network's operating point: the lower part of the rule."""
+    return min(rule_parts(validation))
 
 
 def figures(scores: pd.DataFrame) -> dict[str, float]:

@@ -17,8 +17,7 @@ from helpers.study import Result
 
 def rule_told(result: Result) -> str:
     """The final network's rule and what it gives on validation films."""
-    scores = stress.weighed(result.scores("validation"))
-    even, least = stress.even_threshold(scores), stress.threshold(scores.assign(weight=1.0))
+    even, least = stress.rule_parts(stress.weighed(result.scores("validation")))
     binding = "the second, which is lower" if least < even else "the first, which is lower"
     return (
         "**The rule:** where the surround says nothing (validation films counted against their "
@@ -64,7 +63,7 @@ def views_told(difference: pd.DataFrame) -> str:
     """Whether cutting out the lungs made the difference on the test films."""
     row = difference.loc["AUROC"]
     verdict = (
-        "beyond chance: to see the lungs and nothing but is what travels"
+        "beyond chance: to cut the film to the lungs is what travels"
         if telling.clear(row) and row["value"] > 0
         else "beyond chance, and against the cure"
         if telling.clear(row)
@@ -81,12 +80,10 @@ def thresholds(result: Result) -> pd.DataFrame:
 
     The rule's two parts and the customary half, with how they were come by.
     """
-    scores = stress.weighed(result.scores("validation"))
+    even, least = stress.rule_parts(stress.weighed(result.scores("validation")))
     points = {
-        "errors even against the stereotype": stress.even_threshold(scores),
-        f"{stress.SENSITIVITY:.0%} of validation films": stress.threshold(
-            scores.assign(weight=1.0)
-        ),
+        "errors even against the stereotype": even,
+        f"{stress.SENSITIVITY:.0%} of validation films": least,
         "customary": 0.5,
     }
     test = result.scores("test")
@@ -141,7 +138,7 @@ def cure_told(gained: pd.DataFrame, test: pd.DataFrame) -> str:
 
 def flips(root: Path = config.RESULTS) -> pd.DataFrame:
     """Share of test films whose decision flips, a row a network and class, a column a change."""
-    table = pd.read_csv(root / stress.FOLDER / "flips.csv").query("part == 'test'")
+    table = pd.read_csv(root / stress.FOLDER / stress.FLIPS).query("part == 'test'")
     share = table.assign(share=table["flips"] / table["films"])
     wide = share.pivot_table(
         index=["network", "label"], columns="change", values="share", sort=False
@@ -179,7 +176,7 @@ def targets_told(test: pd.DataFrame) -> str:
 
 # -- what the surround explains --------------------------------------------------------------
 
-# Of the margin's probability of pneumonia; finer ones would hold no normal validation film.
+# Of the margin's probability of pneumonia; finer ones would hold hardly a normal validation film.
 BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 
 

@@ -66,6 +66,7 @@ def test_the_final_network_trains_within_an_hour_and_so_do_the_others(results):
         if not (r.recipe.name in ("cnn_4", "cnn_5") and int(seed) > 3)
     ]
     assert sum(early) < 3600
+    assert sum(seconds(result) for result in results.values()) + lungs_found < 5400
 
 
 def test_little_is_kept(results):
