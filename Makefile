@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean trials
+.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean trials trust
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ train: setup ## train the whole study on the full set and write its record
 
 trials: setup ## what led to the final network, on the full set (hours; resumes)
 	$(BIN)/python -m helpers trials
+
+trust: setup ## what breaks the final network and where it looks, on the full set (half an hour)
+	$(BIN)/python -m helpers trust
 
 notebook: setup ## execute final_notebook.ipynb in place, from the record
 	$(BIN)/python -m helpers notebook

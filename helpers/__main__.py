@@ -57,6 +57,14 @@ def flips(arguments: argparse.Namespace) -> str:
     return str(path)
 
 
+def trust(arguments: argparse.Namespace) -> str:
+    """Record what breaks CNN 5 and the final network and where they look; resumes."""
+    from helpers import config, dataset, trust
+
+    films, build = dataset.at_hand(), config.BUILD / "trust"
+    return str(trust.measure(films, config.RESULTS, build, _tell))
+
+
 def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
     from helpers import config, page, telling
@@ -112,7 +120,7 @@ def check(arguments: argparse.Namespace) -> str:
 COMMANDS: dict[str, Callable[[argparse.Namespace], str]] = {
     function.__name__: function
     for function in (
-        *(data, train, trials, flips, run),
+        *(data, train, trials, flips, trust, run),
         *(notebook, images, readme, slides, check),
     )
 }

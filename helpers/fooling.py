@@ -7,21 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from helpers import config, dataset, lungs, record, robustness, stress, training, views
-from helpers.study import Result, Study
+from helpers import config, dataset, lungs, record, robustness, stress
+from helpers.committee import seat
+from helpers.study import Study
 
 NETWORKS = ("residual", "final")
-
-
-def answers(result: Result, pictures: np.ndarray, found: lungs.Found) -> np.ndarray:
-    """A recorded network's probability for films (n, 224, 224) uint8, mean over its members."""
-    recipe = result.recipe
-    seen = {view: views.look(view, pictures, found, recipe.side) for view in recipe.views}
-    told = [
-        training.predict(member, seen[recipe.view_of(seed)], recipe.mirrored)
-        for seed, member in zip(recipe.seeds, result.members(), strict=True)
-    ]
-    return np.mean(told, axis=0)
 
 
 def measure(
@@ -36,23 +26,23 @@ def measure(
     table = films.table.join(stress.read()[["margin", "marker"]], on="film")
     given = robustness.donors(table, table["margin"].to_numpy(), table["marker"].to_numpy() > 0)
     segmenter = record.load_network(config.RESULTS, lungs.NAME)
-    results = {name: Study().run(name) for name in networks}
+    seats = {name: seat(Study().run(name)) for name in networks}
     rows = []
     for part in parts:
         own = np.flatnonzero(table["part"] == part)
         plain = pictures[own]
         found = lungs.find(segmenter, plain)
-        before = {n: answers(r, plain, found) >= r.threshold for n, r in results.items()}
+        before = {n: s.answers(plain, found) >= s.threshold for n, s in seats.items()}
         for change in robustness.CHANGES:
             made = robustness.counterfactuals(change, plain, pictures[given[own]])
             found = lungs.find(segmenter, made)
-            for name, result in results.items():
-                flipped = (answers(result, made, found) >= result.threshold) != before[name]
+            for name, committee in seats.items():
+                flipped = (committee.answers(made, found) >= committee.threshold) != before[name]
                 for label in config.LABELS:
                     kind = (table["label"].iloc[own] == label).to_numpy()
                     rows.append(
                         {
-                            "network": result.recipe.title,
+                            "network": committee.title,
                             "part": part,
                             "label": label,
                             "change": change,

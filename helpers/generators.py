@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageDraw
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Augmentation:
     ``mirror`` and ``flip`` (left-right, upside down) with probability one half;
     ``brightness`` added, ``contrast`` and ``gamma`` as log-range either way around 1, on
     intensities 0..1; ``noise`` the largest standard deviation of Gaussian noise;
-    ``sharpness`` how much of the fine detail is taken away or added at most (1 takes all).
+    ``sharpness`` how much of the fine detail is taken away or added at most (1 takes all);
+    ``letters`` the share of films on which a white letter is stamped anywhere.
     """
 
     rotation: float = 0.0
@@ -36,6 +38,7 @@ class Augmentation:
     gamma: float = 0.0
     noise: float = 0.0
     sharpness: float = 0.0
+    letters: float = 0.0
 
     @property
     def moves(self) -> bool:
@@ -100,6 +103,8 @@ def augment(
             interpolation="BILINEAR",
             fill_mode="CONSTANT",
         )
+    if augmentation.letters:
+        pictures = _stamp(pictures, augmentation.letters, count, seed)
     if augmentation.sharpness:
         pictures = _sharpen(pictures, augmentation.sharpness, count, seed)
     if augmentation.tones:
@@ -110,6 +115,35 @@ def augment(
 def _column(values: tf.Tensor) -> tf.Tensor:
     """One value a film, shaped to act on (n, side, side, 1)."""
     return tf.reshape(values, [-1, 1, 1, 1])
+
+
+def _letter(side: int) -> tf.Tensor:
+    """An R in the middle of a black film (1, side, side, 1), half the film's side high."""
+    film = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(film)
+    pen.text((side / 2, side / 2), "R", fill=255, font_size=0.7 * side, anchor="mm")
+    return tf.constant(np.asarray(film)[np.newaxis, ..., np.newaxis], tf.float32)
+
+
+def _stamp(x: tf.Tensor, share: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Stamp a letter on a ``share`` of the films, anywhere, 5% to 15% of the side high."""
+    side = x.shape[1]
+    # A map takes output to input pixels: the letter shrinks by ``wide`` and by ``high``.
+    high = 0.5 / _uniform(seed, 13, count, 0.05, 0.15)
+    wide = high * _uniform(seed, 14, count, 1.0, 2.0)  # burnt-in letters are narrow
+    column, row = (_uniform(seed, stream, count, 0.05, 0.95) * side for stream in (15, 16))
+    zero, centre = tf.zeros_like(high), (side - 1) / 2
+    maps = [wide, zero, centre - wide * column, zero, high, centre - high * row, zero, zero]
+    letters = tf.raw_ops.ImageProjectiveTransformV3(
+        images=tf.repeat(_letter(side), count, axis=0),
+        transforms=tf.stack(maps, axis=1),
+        output_shape=[side, side],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+    drawn = _column(tf.cast(_uniform(seed, 17, count, 0, 1) < share, tf.float32))
+    return tf.maximum(x, letters * drawn)
 
 
 def _sharpen(x: tf.Tensor, most: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

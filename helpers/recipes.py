@@ -32,8 +32,9 @@ LATER = {
     "take": "best",
     "mirrored": False,
     "rule": "sensitivity",
+    "ema": 0.0,
 }
-LATER_CHANGES = {"sharpness": 0.0}
+LATER_CHANGES = {"sharpness": 0.0, "letters": 0.0}
 
 # Prose is not part of what was trained: changing it leaves a record valid.
 PROSE = ("title", "short_epochs", "short_seeds", "was")
@@ -55,8 +56,9 @@ class Recipe:
     film it sees (``views.VIEWS``; several joined by "+" are taken by the seeds in turn);
     ``margins`` "balanced" weighs training films by their overlap weights; ``mirrored`` averages the
     answers to a film and its mirror image; ``rule`` sets the operating point: "sensitivity" on
-    validation films counted alike, or "stress", see ``stress.operating_threshold``. ``was`` is
-    the name under which the recipe was recorded.
+    validation films counted alike, or "stress", see ``stress.operating_threshold``. ``ema`` keeps
+    that share of the weights' running average at each step and takes the average at the end (0:
+    the weights themselves). ``was`` is the name under which the recipe was recorded.
     """
 
     name: str
@@ -82,6 +84,7 @@ class Recipe:
     take: str = "best"
     mirrored: bool = False
     rule: str = "sensitivity"
+    ema: float = 0.0
     was: str = ""
     short_epochs: int = 8
     short_seeds: int = 1

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageFilter
+from scipy import ndimage
 
 from helpers import config, shortcuts
 
@@ -41,6 +42,18 @@ def marker(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
     changed = film.copy()
     letter = np.where(shortcuts.top_hat(donor)[place] > 60, donor[place], 0)
     changed[place] = np.maximum(changed[place], letter)
+    return changed
+
+
+def unmarked(film: np.ndarray) -> np.ndarray:
+    """The film with its burnt-in letter painted over, in the tone of what surrounds it."""
+    place = shortcuts.marker(film)
+    if place is None:
+        return film
+    rows, columns = (slice(max(0, edge.start - 2), edge.stop + 2) for edge in place)
+    changed = film.copy()
+    around = ndimage.grey_opening(film, size=(15, 15))
+    changed[rows, columns] = np.minimum(film, around)[rows, columns]
     return changed
 
 

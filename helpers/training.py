@@ -47,10 +47,13 @@ def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     keras.utils.set_random_seed(seed)
     model = models.build(recipe.builder, recipe.side)
     rate = learning_rate(recipe, steps)
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(learning_rate=rate, weight_decay=recipe.weight_decay)
+        optimizer = keras.optimizers.AdamW(
+            learning_rate=rate, weight_decay=recipe.weight_decay, **average
+        )
     else:
-        optimizer = keras.optimizers.Adam(learning_rate=rate)
+        optimizer = keras.optimizers.Adam(learning_rate=rate, **average)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -220,6 +223,8 @@ def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -
             f"learning rate of recipe {recipe.name}"
         )
     model.load_weights(kept)
+    if recipe.ema:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
     network = models.build(recipe.builder, recipe.side)
     network.set_weights(model.get_weights())
     return network

@@ -30,6 +30,9 @@ SEEDS = (1, 2, 3)
 # Movements nearly as in the first study, less its upside-down films.
 ROUGH = replace(MILD_AND_LOOK, rotation=30, shift=0.12, zoom=0.25, mirror=True)
 
+# What stands on the film is no sign of anything: the cure for a letter that tells the class.
+STAMPED = replace(MILD_AND_LOOK, letters=0.5)
+
 # Small and short, so that three seeds take three to four minutes on two cores.
 BASE = Recipe(
     name="base",
@@ -73,6 +76,13 @@ _ALL = (
         learning_rate=3e-4,
         epochs=4,
     ),
+    _trial("unsmoothed", "Labels not smoothed", label_smoothing=0.0),
+    _trial("averaged", "Weights averaged over steps", ema=0.995),  # over about two epochs
+    _trial("unchanged", "No augmentation", augmentation=None),
+    _trial("moved", "Moved only, tone as it is", augmentation=MILD),
+    _trial("letters", "Whole film, letters stamped anywhere", view="film", augmentation=STAMPED),
+    _trial("side_64", "64 pixels", side=64),
+    _trial("side_160", "160 pixels", side=160),
     # No cures: how much is to be had without lungs.
     _trial("ring", "The border ring alone", view="ring", side=64, augmentation=MILD, epochs=8),
     _trial(

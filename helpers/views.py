@@ -40,16 +40,20 @@ def equalised(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndar
     return np.asarray(ImageOps.equalize(cut), dtype=np.uint8)
 
 
+def blackened(picture: np.ndarray, found: Found, row: int, inside: bool) -> np.ndarray:
+    """The film with its lungs blacked out (``inside``), or with all but its lungs."""
+    lung = _mask(found, row, len(picture), RIM)
+    return np.where(lung == inside, 0, picture).astype(np.uint8)
+
+
 def lungs_only(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
     """The box with all but the lungs blacked out."""
-    kept = np.where(_mask(found, row, len(picture), RIM), picture, 0).astype(np.uint8)
-    return lungs.cut(kept, found.boxes[row], side)
+    return lungs.cut(blackened(picture, found, row, inside=False), found.boxes[row], side)
 
 
 def without_lungs(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
     """The film with the lungs blacked out."""
-    hidden = np.where(_mask(found, row, len(picture), RIM), 0, picture).astype(np.uint8)
-    return film(hidden, found, row, side)
+    return film(blackened(picture, found, row, inside=True), found, row, side)
 
 
 def ring(picture: np.ndarray, found: Found | None, row: int, side: int) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""What a real X-ray unit or an upload does to a film: eight corruptions at five strengths.
+
+Each takes a film (224, 224) uint8, a strength from 1 to 5 and the film's number, which decides
+where there are two directions, and gives a film of the same shape and type; the same input
+gives the same output.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+STRENGTHS = (1, 2, 3, 4, 5)
+Corruption = Callable[[np.ndarray, int, int], np.ndarray]
+
+
+def _whole(film: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(film), 0, 255).astype(np.uint8)
+
+
+def exposure(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Over- or underexposed: intensities to the power of gamma, or of its inverse."""
+    gamma = (1.2, 1.4, 1.7, 2.0, 2.5)[strength - 1]
+    return _whole(255 * (film / 255) ** (gamma if number % 2 else 1 / gamma))
+
+
+def contrast(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Flat: the distance of each pixel from the film's mean shrunk."""
+    kept = (0.8, 0.65, 0.5, 0.4, 0.3)[strength - 1]
+    return _whole(film.mean() + kept * (film - film.mean()))
+
+
+def blur(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Out of focus or moved: Gaussian blur, standard deviation in pixels of 224."""
+    radius = (0.5, 1.0, 1.5, 2.0, 3.0)[strength - 1]
+    return np.asarray(Image.fromarray(film).filter(ImageFilter.GaussianBlur(radius)))
+
+
+def noise(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Too few quanta: Gaussian noise, standard deviation in grey levels."""
+    grain = np.random.default_rng([strength, number]).normal(size=film.shape)
+    return _whole(film + (4, 8, 12, 18, 25)[strength - 1] * grain)
+
+
+def jpeg(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Compressed hard: saved as JPEG of low quality."""
+    kept = io.BytesIO()
+    Image.fromarray(film).save(kept, "JPEG", quality=(60, 40, 25, 15, 8)[strength - 1])
+    return np.asarray(Image.open(kept))
+
+
+def resolution(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Sent small: brought to fewer pixels and back."""
+    side = (160, 112, 80, 64, 48)[strength - 1]
+    small = Image.fromarray(film).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(small.resize(film.shape[::-1], Image.Resampling.BILINEAR))
+
+
+def rotation(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Askew, to either side; degrees. What is uncovered is black."""
+    angle = (3, 6, 9, 12, 15)[strength - 1] * (1 if number % 2 else -1)
+    return np.asarray(Image.fromarray(film).rotate(angle, Image.Resampling.BILINEAR))
+
+
+def shift(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Off centre, cut on one of four sides; shares of the side. What is uncovered is black."""
+    step = round((0.03, 0.06, 0.09, 0.12, 0.15)[strength - 1] * len(film))
+    down, right = ((0, step), (0, -step), (step, 0), (-step, 0))[number % 4]
+    return np.asarray(
+        Image.fromarray(film).transform(
+            film.shape[::-1], Image.Transform.AFFINE, (1, 0, -right, 0, 1, -down)
+        )
+    )
+
+
+def mirrored(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Left and right exchanged; has one strength."""
+    return film[:, ::-1].copy()
+
+
+def inverted(film: np.ndarray, strength: int, number: int) -> np.ndarray:
+    """Black and white exchanged, as some units store films; has one strength."""
+    return 255 - film
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    change.__name__: change
+    for change in (exposure, contrast, blur, noise, jpeg, resolution, rotation, shift)
+}
+# Told apart from the eight: no unit takes such films, but software stores them.
+ASIDE: dict[str, Corruption] = {change.__name__: change for change in (mirrored, inverted)}
+
+
+def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
+    """Films (n, 224, 224) uint8 with one corruption; the position in the array is the number.
+
+    Raises:
+        ValueError: an unknown corruption, or a strength it does not have.
+    """
+    known = CORRUPTIONS | ASIDE
+    if name not in known:
+        raise ValueError(f"no corruption {name!r}; there are {', '.join(known)}")
+    if strength not in STRENGTHS:
+        raise ValueError(f"{name}: strength {strength} is none of {STRENGTHS}")
+    made = [known[name](film, strength, number) for number, film in enumerate(pictures)]
+    return np.array(made, dtype=np.uint8)
