@@ -129,6 +129,11 @@ def _areas(
     return auroc, (pos * precision).sum(axis=1) / tp[:, -1]
 
 
+def aurocs(y: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """AUROC for every row of ``weights`` (draws, films): (draws,)."""
+    return _areas(y == 1, probability, weights)[0]
+
+
 def draws(
     scores: pd.DataFrame, threshold: float, count: int = config.BOOTSTRAP_DRAWS
 ) -> pd.DataFrame:

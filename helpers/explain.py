@@ -127,6 +127,16 @@ def inside(maps: np.ndarray, lungs: np.ndarray) -> np.ndarray:
     return np.divide(kept, total, out=np.full(len(maps), np.nan), where=total > 0)
 
 
+def ceiling(lungs: np.ndarray, fields: int = 8) -> np.ndarray:
+    """Share inside the lungs (n, SIDE, SIDE) of a map that is the lungs, seen in coarse fields.
+
+    What ``inside`` could give at best where a map has ``fields`` x ``fields`` values.
+    """
+    step = SIDE // fields
+    coarse = lungs.reshape(-1, fields, step, fields, step).mean(axis=(2, 4))
+    return inside(np.array([_resized(one, SIDE, SIDE) for one in coarse]), lungs)
+
+
 # -- sanity check (Adebayo et al. 2018) ------------------------------------------------------
 
 # How many of the layers with weights, from the output down, get fresh ones.

@@ -1,0 +1,158 @@
+"""Costs, net benefit, predictive values and calibration against answers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import calibration, costs, evaluation, referral
+
+
+@pytest.fixture(scope="module")
+def scores():
+    """Ten films: at .5 one of four sick is missed, two of six healthy are alarmed."""
+    p = [0.9, 0.8, 0.6, 0.2, 0.7, 0.55, 0.4, 0.3, 0.1, 0.05]
+    y = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
+    return pd.DataFrame(
+        {"film": range(10), "y": y, "probability": p, "patient": [f"p{n}" for n in range(10)]}
+    )
+
+
+@pytest.fixture(scope="module")
+def many():
+    """Calibrated by construction: each film sick with the probability that it is given."""
+    rng = np.random.default_rng(0)
+    p = rng.beta(0.6, 0.6, 4000)
+    y = (rng.random(4000) < p).astype(int)
+    return pd.DataFrame(
+        {"film": range(4000), "y": y, "probability": p, "patient": [f"p{n}" for n in range(4000)]}
+    )
+
+
+STAKES = costs.Stakes(miss=90, alarm=10, prevalence=0.2)
+
+
+def test_cost_per_thousand(scores):
+    table = costs.curve(scores, STAKES, [0.5])
+    # 200 sick, a quarter missed: 50 x 90; 800 healthy, a third alarmed: 266.7 x 10.
+    assert table.loc[0.5, "value"] == pytest.approx(50 * 90 + 800 / 3 * 10)
+    assert table.loc[0.5, "low"] <= table.loc[0.5, "value"] <= table.loc[0.5, "high"]
+    assert costs.blind(STAKES) == {"call everybody": 8000, "call nobody": 18000}
+    assert STAKES.threshold == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("bad", [(0, 1, 0.5), (1, -1, 0.5), (1, 1, 0), (1, 1, 1)])
+def test_impossible_stakes_are_refused(bad):
+    with pytest.raises(ValueError, match="costs must be positive"):
+        costs.Stakes(*bad)
+
+
+def test_net_benefit(scores):
+    table = costs.net_benefit(scores, prevalence=0.4, thresholds=[0.5])
+    # At 1:1: found .4 x 3/4, less alarmed .6 x 1/3.
+    assert table.loc[0.5, "value"] == pytest.approx(0.3 - 0.2)
+    assert table.loc[0.5, "everybody"] == pytest.approx(0.4 - 0.6)
+
+
+def test_predictive_values(scores):
+    table = costs.predictive(scores, 0.5, [0.4])
+    assert table.loc[0.4, ("PPV", "value")] == pytest.approx(0.3 / 0.5)
+    assert table.loc[0.4, ("NPV", "value")] == pytest.approx(0.4 / 0.5)
+    # One in ten missed, two in ten alarmed: of 10 judged 3 wrongly.
+    assert table.loc[0.4, ("judged for one error", "value")] == pytest.approx(10 / 3)
+
+
+def test_the_threshold_by_cost_is_the_true_one_where_scores_are_calibrated(many):
+    stakes = costs.Stakes(miss=80, alarm=20, prevalence=float(many["y"].mean()))
+    assert costs.best_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
+
+
+def test_platt_scaling_leaves_calibrated_scores_and_mends_bold_ones(many):
+    scale = calibration.fit(many)
+    assert scale.slope == pytest.approx(1, abs=0.1)
+    assert scale.intercept == pytest.approx(0, abs=0.1)
+    bold = calibration.Scale(3.0, 1.0).apply(many)
+    mended = calibration.fit(bold).apply(bold)
+    assert calibration.expected_error(bold) > 0.1
+    assert calibration.expected_error(mended) < 0.03
+    assert calibration.Scale(2.0, 0.5).inverse(
+        float(calibration.Scale(2.0, 0.5).apply(many)["probability"].iloc[0])
+    ) == pytest.approx(many["probability"].iloc[0])
+    with pytest.raises(ValueError, match="both classes"):
+        calibration.fit(many[many["y"] == 1])
+
+
+def test_a_shift_of_prevalence_exchanges_the_prior_odds(many):
+    even = many.head(1).assign(probability=0.5)
+    moved = calibration.shifted(even, before=0.5, after=0.2)
+    assert moved["probability"].iloc[0] == pytest.approx(0.2)
+    back = calibration.shifted(moved, before=0.2, after=0.5)
+    assert back["probability"].iloc[0] == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        calibration.shifted(even, before=0.5, after=1.0)
+
+
+def test_the_parts_of_the_brier_score_add_up(many):
+    for scores in (many, calibration.Scale(3.0, 1.0).apply(many)):
+        parts = calibration.brier_parts(scores)
+        assert parts["Brier"] == pytest.approx(evaluation.point(scores, 0.5)["Brier"])
+        assert parts["Brier"] == pytest.approx(
+            parts["miscalibration"] - parts["discrimination"] + parts["uncertainty"]
+        )
+        assert parts["miscalibration"] >= 0
+    assert calibration.brier_parts(many)["miscalibration"] < 0.005
+
+
+def test_reliability_of_calibrated_scores_holds_the_diagonal(many):
+    table = calibration.reliability(many)
+    assert table["films"].sum() == len(many)
+    inside = (table["low"] <= table["said"]) & (table["said"] <= table["high"])
+    assert inside.mean() > 0.7
+
+
+# -- referral --------------------------------------------------------------------------------
+
+
+def test_referring_none_gives_the_accuracy_and_referring_the_unsure_raises_it(many):
+    certain = referral.certainty(many, 0.5)
+    table = referral.curve(many, 0.5, certain, np.array([0.0, 0.5]))
+    assert table.loc[0.0, "value"] == pytest.approx(evaluation.point(many, 0.5)["accuracy"])
+    assert table.loc[0.5, "value"] > table.loc[0.0, "value"]
+    assert table.loc[0.5, "films"] == len(many) // 2
+
+
+def test_certainty_is_least_at_the_operating_point(scores):
+    nearest = int(np.argmin(referral.certainty(scores, 0.31)))
+    assert scores["probability"].iloc[nearest] == pytest.approx(0.3)
+
+
+def test_members_that_say_the_same_agree_most():
+    members = pd.DataFrame({1: [0.5, 0.9], 2: [0.5, 0.1]})
+    agreed = referral.agreement(members)
+    assert agreed[0] == 0
+    assert agreed[1] < 0
+
+
+def test_the_band_keeps_what_was_wanted_where_it_was_chosen(many):
+    band = referral.band(many, wanted=0.95)
+    told = referral.outcome(many, band)["value"]
+    decided = many[~band.refers(many["probability"])]
+    assert band.low < band.high
+    assert told["referred"] == pytest.approx(1 - len(decided) / len(many))
+    assert told["found in all"] >= 0.95
+    spared = (many.loc[many["y"] == 0, "probability"] < band.high).mean()
+    assert spared >= 0.95
+
+
+def test_a_band_around_separated_classes_refers_nobody():
+    scores = pd.DataFrame(
+        {"y": [0, 0, 1, 1], "probability": [0.1, 0.2, 0.8, 0.9], "patient": list("abcd")}
+    )
+    band = referral.band(scores)
+    assert band.low == band.high
+    told = referral.outcome(scores, band)["value"]
+    assert told["referred"] == 0
+    assert told["accuracy"] == 1
+    with pytest.raises(ValueError, match="both classes"):
+        referral.band(scores.head(2))
