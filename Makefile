@@ -55,7 +55,7 @@ images: setup ## draw images/
 slides: setup ## write presentation.pdf
 	$(BIN)/python -m helpers slides
 
-readme: setup ## fill in the numbers of README.md
+readme: setup ## fill in the numbers of README.md and MODEL_CARD.md
 	$(BIN)/python -m helpers readme
 
 check: setup ## the committed final network against its record, on the full set

@@ -97,10 +97,10 @@ def images(arguments: argparse.Namespace) -> str:
 
 
 def readme(arguments: argparse.Namespace) -> str:
-    """Fill in README.md's numbers from the record."""
-    from helpers import readme
+    """Fill in the numbers of README.md and MODEL_CARD.md from the record."""
+    from helpers import card, readme
 
-    return str(readme.write())
+    return f"{readme.write()}\n{card.write()}"
 
 
 def slides(arguments: argparse.Namespace) -> str:

@@ -72,14 +72,9 @@ def reliability(scores: pd.DataFrame) -> pd.DataFrame:
     place = np.digitize(scores["probability"], BINS[1:-1])
     for number in np.unique(place):
         films = scores[place == number]
-        weights = evaluation.patient_weights(films["patient"])
-        sick = films["y"].to_numpy(float)
-        low, high = evaluation.interval(pd.Series(weights @ sick / weights.sum(axis=1)))
         rows[f"{BINS[number]:g} to {BINS[number + 1]:g}"] = {
             "said": films["probability"].mean(),
-            "value": sick.mean(),
-            "low": low,
-            "high": high,
+            **evaluation.limits(films["y"].to_numpy() == 1, films["patient"]),
             "films": len(films),
         }
     return pd.DataFrame(rows).T.astype({"films": int})

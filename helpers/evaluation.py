@@ -237,11 +237,27 @@ def by(scores: pd.DataFrame, threshold: float, column: str) -> pd.DataFrame:
     """Share called correctly for each value of ``column``: value, low, high, films."""
     rows = {}
     for kind, films in scores.groupby(column):
-        right = ((films["probability"] >= threshold) == (films["y"] == 1)).to_numpy(float)
-        weights = patient_weights(films["patient"])
-        low, high = interval(pd.Series(weights @ right / weights.sum(axis=1)))
-        rows[kind] = {"value": right.mean(), "low": low, "high": high, "films": len(films)}
+        right = ((films["probability"] >= threshold) == (films["y"] == 1)).to_numpy()
+        rows[kind] = {**limits(right, films["patient"]), "films": len(films)}
     return pd.DataFrame(rows).T.astype({"films": int})
+
+
+def limits(right: np.ndarray, patients: pd.Series) -> dict[str, float]:
+    """Share of films (n,) bool that are right, with 95% limits: value, low, high.
+
+    Bootstrap over patients; where all or none are right, of which a bootstrap knows nothing else,
+    the exact binomial limit (Clopper and Pearson 1934), counting patients. NaN without films.
+    """
+    if len(right) == 0:
+        return dict.fromkeys(("value", "low", "high"), np.nan)
+    value, count = float(np.mean(right)), patients.nunique()
+    if value in (0.0, 1.0):
+        reach = 1 - 0.025 ** (1 / count)
+        low, high = (1 - reach, 1.0) if value else (0.0, reach)
+    else:
+        weights = patient_weights(patients)
+        low, high = interval(pd.Series(weights @ np.asarray(right, float) / weights.sum(axis=1)))
+    return {"value": value, "low": float(low), "high": float(high)}
 
 
 def written(table: pd.DataFrame, digits: int = 3) -> pd.Series:

@@ -31,6 +31,8 @@ def import_tensorflow() -> None:
         import keras  # noqa: F401
         import tensorflow
 
+    # Its advice on retracing is for programs that predict in a loop; ours asks several networks.
+    tensorflow.get_logger().setLevel("ERROR")
     # On two cores TensorFlow sometimes runs all its threads on one of them for a whole training,
     # which then takes twice as long. One thread an operation, two operations at once: never.
     if (os.cpu_count() or 1) <= 2:

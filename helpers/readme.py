@@ -19,7 +19,7 @@ def fill(text: str, name: str, content: str) -> str:
     """
     start, end = (marker.format(name=name) for marker in MARKERS)
     if text.count(start) != 1 or text.count(end) != 1 or text.index(start) > text.index(end):
-        raise ValueError(f"README.md: no single pair of markers {start} … {end}")
+        raise ValueError(f"no single pair of markers {start} … {end}")
     before, rest = text.split(start)
     return f"{before}{start}\n{content}\n{end}{rest.split(end)[1]}"
 

@@ -89,29 +89,16 @@ def outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
     """
     y, p = scores["y"].to_numpy() == 1, scores["probability"].to_numpy()
     away, called = chosen.refers(p), p >= chosen.high
-    right = called == y
-
-    def measured(weights: np.ndarray) -> dict[str, np.ndarray]:
-        def share(of: np.ndarray, among: np.ndarray) -> np.ndarray:
-            return weights[:, of & among].sum(axis=1) / weights[:, among].sum(axis=1)
-
-        return {
-            "referred": share(away, np.ones_like(y)),
-            "accuracy": share(right, ~away),
-            "sensitivity": share(right, ~away & y),
-            "specificity": share(right, ~away & ~y),
-            "found in all": share(right | away, y),
-        }
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = measured(np.ones((1, len(y))))
-        drawn = pd.DataFrame(measured(evaluation.patient_weights(scores["patient"])))
-    low, high = evaluation.interval(drawn)
-    told = {name: one[0] for name, one in value.items()}
-    return pd.DataFrame(
-        {
-            "value": told,
-            "low": dict(zip(drawn, low, strict=True)),
-            "high": dict(zip(drawn, high, strict=True)),
-        }
-    )
+    right, everybody = called == y, np.ones_like(y)
+    asked = {
+        "referred": (away, everybody),
+        "accuracy": (right, ~away),
+        "sensitivity": (right, ~away & y),
+        "specificity": (right, ~away & ~y),
+        "found in all": (right | away, y),
+    }
+    rows = {
+        name: evaluation.limits(of[among], scores["patient"][among])
+        for name, (of, among) in asked.items()
+    }
+    return pd.DataFrame(rows).T

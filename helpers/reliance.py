@@ -1,4 +1,4 @@
-"""Chapter 9's tables and sentences, from the record: what breaks it, where it looks, whom it fails.
+"""Chapter 9's tables and sentences, from the record: what breaks it, whom it fails, when to ask.
 
 Functions give frames, or sentences (Markdown) that stay true when the record changes.
 """
@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 
 from helpers import (
+    attention,
     calibration,
     config,
     corruptions,
     evaluation,
-    explain,
-    lungs,
     manifest,
-    recipes,
     record,
     referral,
     stress,
@@ -30,15 +28,10 @@ from helpers.study import Result, Study
 
 METRICS = ("AUROC", "sensitivity", "specificity")
 # What was to be reached; fixed before it was measured.
-INSIDE, TIMES, LOSS, DECIDED, REFERRED = 0.60, 1.5, 0.03, 0.97, 0.20
+LOSS, DECIDED, REFERRED = 0.03, 0.97, 0.20
 
 
 # -- films changed ---------------------------------------------------------------------------
-
-
-def titles() -> dict[str, str]:
-    """The two networks' titles by name, the witness of CNN 5 first."""
-    return {name: recipes.get(name).title for name in (trust.WITNESS, "final")}
 
 
 def changed(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
@@ -125,7 +118,7 @@ def uses(root: Path = config.RESULTS) -> pd.DataFrame:
     Index: the change; columns (network; AUROC, flips, called).
     """
     columns = {}
-    for name, title in titles().items():
+    for name, title in trust.titles().items():
         scores, cut = scored(changed(name, root)), thresholds(root)[name]
         before, rows = scores[trust.PLAIN]["probability"] >= cut, {}
         for change in (trust.PLAIN, *trust.USES, *trust.BLACKENED):
@@ -154,96 +147,6 @@ def uses_told(table: pd.DataFrame) -> str:
             f"{one.loc['border replaced', 'flips']:.1%}."
         )
     return "\n".join(told)
-
-
-# -- where they look -------------------------------------------------------------------------
-
-
-def looks(root: Path = config.RESULTS) -> pd.DataFrame:
-    """Share of each map inside the drawn lungs: film, part, lung, network, method, inside."""
-    path = root / trust.FOLDER / trust.LOOKS
-    if not path.is_file():
-        raise record.RecordError(f"{path}: not recorded; run `make trust`")
-    return pd.read_csv(path)
-
-
-def looks_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean share inside the lungs with limits by (method, network), and the lungs' own share.
-
-    Columns value, low, high, films, times (of what a map without aim would have).
-    """
-    patients, rows = manifest.read().set_index("film")["patient"], {}
-    for (method, network), films in table.dropna(subset="inside").groupby(
-        ["method", "network"], sort=False
-    ):
-        weights = evaluation.patient_weights(patients.loc[films["film"]])
-        drawn = weights @ films["inside"].to_numpy() / weights.sum(axis=1)
-        low, high = evaluation.interval(pd.Series(drawn))
-        rows[method, network] = {
-            "value": films["inside"].mean(),
-            "low": low,
-            "high": high,
-            "lung": films["lung"].mean(),
-            "times": films["inside"].mean() / films["lung"].mean(),
-            "films": len(films),
-        }
-    return pd.DataFrame(rows).T.rename_axis(index=["method", "network"])
-
-
-def ceiling_told(films: pd.DataFrame) -> str:
-    """How much a map as coarse as Grad-CAM's could have inside at best; ``films`` the packaged."""
-    drawn = lungs.resized(lungs.masks(films)[1].astype(np.uint8) * 255, lungs.SIDE) > 127
-    best = explain.ceiling(drawn).mean()
-    return (
-        f"A map that is the drawn lungs themselves, seen in eight by eight fields, has {best:.0%} "
-        "inside. So coarseness "
-        f"{'explains' if best < INSIDE else 'does not explain'} a share below "
-        f"{INSIDE:.0%}."
-    )
-
-
-def looks_told(table: pd.DataFrame) -> str:
-    """How much of Grad-CAM lies in the lungs, against chance, CNN 5 and what was to be reached."""
-    final, early = table.loc[("Grad-CAM", "final")], table.loc[("Grad-CAM", trust.WITNESS)]
-    ratio = final["value"] / early["value"]
-    verdict = "reached" if final["value"] >= INSIDE and ratio >= TIMES else "missed"
-    other = (
-        table.loc[("occlusion", "final"), "value"]
-        - table.loc[("occlusion", trust.WITNESS), "value"]
-    )
-    return (
-        f"Of the final network's Grad-CAM {telling.percent(final)} lies inside the drawn lungs, "
-        f"which cover {final['lung']:.0%} of the film: {final['times']:.2f} times what a "
-        f"map without aim would have. Of CNN 5's: {telling.percent(early)}, so the final network's "
-        f"share is {ratio:.2f} times as large. At least {INSIDE:.0%} and {TIMES} times was to be "
-        f"reached: {verdict}. By occlusion the final network has "
-        f"{'more' if other > 0 else 'less'} inside than CNN 5 ({100 * other:+.1f} points)."
-    )
-
-
-def likeness(root: Path = config.RESULTS) -> pd.DataFrame:
-    """Mean rank correlation with the map of randomised weights: stage by network."""
-    path = root / trust.FOLDER / trust.LIKENESS
-    if not path.is_file():
-        raise record.RecordError(f"{path}: not recorded; run `make trust`")
-    table = pd.read_csv(path).rename(columns={"stage": "fresh weights in"})
-    wide = table.pivot_table(index="fresh weights in", columns="network", values="correlation")
-    return wide.loc[list(explain.STAGES)].rename(columns=titles()).rename_axis(columns=None)
-
-
-def likeness_told(table: pd.DataFrame) -> str:
-    """Whether the maps depend on what was learnt."""
-    last = table.loc["all"]
-    told = " and ".join(f"{title} {evaluation.short(value, 2)}" for title, value in last.items())
-    verdict = (
-        "So the maps show what was learnt, not merely what the film looks like"
-        if last.abs().max() < 0.5
-        else "So a good part of the maps is the film's own edges: read them with care"
-    )
-    return (
-        f"With all weights fresh the rank correlation with the trained network's map is {told}; 1 "
-        f"would mean that training does not matter to the map. {verdict}."
-    )
 
 
 # -- whom it fails ---------------------------------------------------------------------------
@@ -339,15 +242,16 @@ def band_told(chosen: referral.Band, before: pd.DataFrame, after: pd.DataFrame) 
 
 def verdict_told(
     losses: Mapping[str, pd.Series],
-    attention: pd.DataFrame,
+    looks: pd.DataFrame,
     curves: Mapping[str, pd.DataFrame],
 ) -> str:
     """The chapter in one line: what was to be reached, what was, what was not."""
-    final, early = (attention.loc[("Grad-CAM", n), "value"] for n in ("final", trust.WITNESS))
+    final, early = (looks.loc[("Grad-CAM", n), "inside"] for n in ("final", trust.WITNESS))
     first, last = (row["value"] for row in losses.values())
     met = {
         f"corrupted films cost it little ({last:.1%} of its AUROC)": last <= min(LOSS, first),
-        f"its maps lie in the lungs ({final:.0%})": final >= max(INSIDE, TIMES * early),
+        f"its maps lie in the lungs ({final:.0%})": final
+        >= max(attention.INSIDE, attention.TIMES * early),
         f"with {REFERRED:.0%} referred it is right on {DECIDED:.0%} of the rest": max(
             table.loc[REFERRED, "value"] for table in curves.values()
         )

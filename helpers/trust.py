@@ -87,6 +87,11 @@ def committees(root: Path = config.RESULTS) -> dict[str, Committee]:
     return {WITNESS: early, "final": seat(Study(results=root).run("final"))}
 
 
+def titles() -> dict[str, str]:
+    """The two networks' titles by name, CNN 5 first."""
+    return {name: recipes.get(name).title for name in (WITNESS, "final")}
+
+
 # -- films changed ---------------------------------------------------------------------------
 
 # What is taken away or put on, and whether the lungs are looked for anew, as they would be in
@@ -181,27 +186,61 @@ def measure_looks(
     segmenter: keras.Model,
     tell: Tell,
 ) -> pd.DataFrame:
-    """Share of each map inside the drawn lungs, for all films with drawn lungs.
+    """Share of each map inside the lungs: people's outlines, and those found on test films.
 
-    Columns film, part, lung (the lungs' share of the film), network, method, inside.
+    Columns film, part, outline ("drawn" by people, on normal films only, or "found"), lung and
+    box (shares of the film that the lungs and the box around them cover), network, method,
+    called (pneumonia), inside, boxed (shares of the map in lungs and box). Found ones by
+    Grad-CAM only.
     """
     rows, drawn = lungs.masks(table)
-    outline = lungs.resized(drawn.astype(np.uint8) * 255, lungs.SIDE) > 127
+    outlines = lungs.resized(drawn.astype(np.uint8) * 255, lungs.SIDE) > 127
+    told = [_looks(table, pictures, rows, "drawn", outlines, seats, segmenter, tell)]
+    own = np.flatnonzero(table["part"] == "test")
+    told.append(_looks(table, pictures, own, "found", None, seats, segmenter, tell))
+    return pd.concat(told, ignore_index=True).round(4)
+
+
+def _looks(
+    table: pd.DataFrame,
+    pictures: np.ndarray,
+    rows: np.ndarray,
+    outline: str,
+    masks: np.ndarray | None,
+    seats: dict[str, Committee],
+    segmenter: keras.Model,
+    tell: Tell,
+) -> pd.DataFrame:
+    """``measure_looks`` for some of the films and one kind of outline."""
     films, found = pictures[rows], lungs.find(segmenter, pictures[rows])
-    facts = table.iloc[rows][["film", "part"]].assign(lung=outline.mean(axis=(1, 2)))
+    masks = found.masks if masks is None else masks
+    around = np.array([_around(mask) for mask in masks])
+    facts = table.iloc[rows][["film", "part"]].assign(
+        outline=outline, lung=masks.mean(axis=(1, 2)), box=around.mean(axis=(1, 2))
+    )
     told = []
     for name, committee in seats.items():
-        for method in explain.METHODS:
-            tell(f"{method} of {committee.title} on {len(rows)} films")
+        called = committee.answers(films, found) >= committee.threshold
+        for method in explain.METHODS if outline == "drawn" else explain.METHODS[:1]:
+            tell(f"{method} of {committee.title} on {len(rows)} films, lungs {outline}")
             if method == "occlusion":
                 maps = np.array(
                     [explain.occlusion(committee, films[n], found, n) for n in range(len(films))]
                 )
             else:
                 maps = explain.looks(committee, films, found)
-            share = explain.inside(maps, outline)
-            told.append(facts.assign(network=name, method=method, inside=share))
-    return pd.concat(told, ignore_index=True).round(4)
+            shares = {"inside": explain.inside(maps, masks), "boxed": explain.inside(maps, around)}
+            told.append(facts.assign(network=name, method=method, called=called, **shares))
+    return pd.concat(told, ignore_index=True)
+
+
+def _around(mask: np.ndarray) -> np.ndarray:
+    """The smallest upright box around a mask, as a mask."""
+    told = np.zeros_like(mask)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if len(rows):
+        told[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    return told
 
 
 def measure_likeness(
