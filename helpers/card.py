@@ -49,13 +49,14 @@ def details(final: Result) -> str:
     views = " and ".join(seen[view] for view in recipe.views)
     return "\n".join(
         [
-            f"* {len(recipe.seeds)} residual networks of {facts['parameters']:,} parameters, trained "
-            f"from scratch with seeds {', '.join(map(str, recipe.seeds))}; their mean probability "
-            f"counts. Input {recipe.side} × {recipe.side} grey; they see, in turn, {views}.",
+            f"* {len(recipe.seeds)} residual networks of {facts['parameters']:,} parameters, "
+            f"trained from scratch with seeds {', '.join(map(str, recipe.seeds))}; their mean "
+            f"probability counts. Input {recipe.side} × {recipe.side} grey; they see, in turn, "
+            f"{views}.",
             f"* A U-Net of {segmenter['parameters']:,} parameters finds the lungs.",
             f"* {telling.schedule(recipe)}",
-            f"* Operating point: called pneumonia from a probability of {final.threshold:.3f} on, by "
-            "a rule on validation films that was fixed before training (notebook, chapter 7).",
+            f"* Operating point: called pneumonia from a probability of {final.threshold:.3f} on, "
+            "by a rule on validation films that was fixed before training (notebook, chapter 7).",
             f"* Trained {facts['date'][:10]} in {minutes:.0f} minutes (the lungs "
             f"{segmenter['training_seconds'] / 60:.1f} more) on {facts['processor']}, two cores; "
             f"TensorFlow {facts['versions']['tensorflow']}, Keras {facts['versions']['keras']}. "

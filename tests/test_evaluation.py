@@ -211,3 +211,35 @@ def test_shares_are_written_without_a_leading_zero(value, text):
 def test_estimates_are_written_with_their_interval():
     table = pd.DataFrame({"value": [0.9], "low": [0.85], "high": [0.95]}, index=["AUROC"])
     assert evaluation.written(table)["AUROC"] == ".900 [.850, .950]"
+
+
+def test_limits_where_all_are_right_are_the_exact_ones():
+    patients = pd.Series([f"p{n}" for n in range(100)])
+    told = evaluation.limits(np.ones(100, bool), patients)
+    # Clopper and Pearson for 100 of 100; the "rule of three" gives .97 at 95% on one side.
+    assert told == {"value": 1.0, "low": pytest.approx(0.025 ** (1 / 100)), "high": 1.0}
+    none = evaluation.limits(np.zeros(100, bool), patients)
+    assert none["low"] == 0.0
+    assert none["high"] == pytest.approx(1 - told["low"])
+
+
+def test_limits_count_children_and_not_films():
+    many = evaluation.limits(np.ones(100, bool), pd.Series([f"p{n % 10}" for n in range(100)]))
+    assert many["low"] == pytest.approx(0.025 ** (1 / 10))
+
+
+def test_limits_surround_a_share_and_nothing_has_none():
+    right = np.arange(200) % 4 > 0
+    told = evaluation.limits(right, pd.Series([f"p{n}" for n in range(200)]))
+    assert told["value"] == pytest.approx(0.75)
+    assert told["low"] == pytest.approx(0.69, abs=0.015)
+    assert told["high"] == pytest.approx(0.81, abs=0.015)
+    assert np.isnan(evaluation.limits(np.array([], bool), pd.Series([], dtype=str))["value"])
+
+
+def test_several_aurocs_at_once_are_scikit_learns():
+    rng = np.random.default_rng(4)
+    y, p = rng.integers(0, 2, 60), rng.random(60).round(1)
+    weights = rng.integers(0, 3, (5, 60)).astype(float)
+    expected = [sk.roc_auc_score(y, p, sample_weight=row) for row in weights]
+    np.testing.assert_allclose(evaluation.aurocs(y, p, weights), expected)

@@ -402,3 +402,14 @@ def test_weights_come_with_their_films():
     )
     for x, _, w in batches:
         assert np.array_equal(x.numpy()[:, 0, 0, 0], w.numpy()[:, 0])
+
+
+def test_letters_are_stamped_on_about_the_share_asked_for_and_change_nothing_else():
+    films = np.full((64, 96, 96, 1), 80, np.float32)
+    stamped = generators.augment(films, Augmentation(letters=0.5), [3, 4]).numpy()
+    marked = (stamped > 81).any(axis=(1, 2, 3))
+    assert 0.3 < marked.mean() < 0.7
+    assert stamped.min() >= 80
+    assert stamped.max() <= 255
+    assert (stamped != films).mean() < 0.03
+    assert stamped[marked].max(axis=(1, 2, 3)).min() > 100

@@ -367,3 +367,19 @@ def test_a_training_that_diverges_at_once_says_so(tmp_path):
     wild = dataclasses.replace(PLAIN, epochs=1, learning_rate=float("nan"))
     with pytest.raises(RuntimeError, match="never a number"):
         fit(wild, tmp_path)
+
+
+def test_averaged_weights_are_the_mean_of_the_path_and_not_its_end(tmp_path):
+    settings = {"epochs": 2, "patience": None, "take": "last", "side": 16, "network": "final"}
+    rng = np.random.default_rng(0)
+    films = rng.integers(0, 255, (32, 16, 16)).astype(np.uint8), np.arange(32) % 2
+    fitted = {}
+    for ema in (0.0, 0.9):
+        recipe = Recipe(name="x", title="X", ema=ema, **settings)
+        fitted[ema] = training.fit(recipe, 1, films, films, tmp_path / str(ema)).model
+    plain, averaged = (model.get_weights()[0] for model in fitted.values())
+    start = training.compiled(Recipe(name="x", title="X", **settings), 2, 1)
+    first = start.get_weights()[0]
+    assert not np.allclose(plain, averaged)
+    # The average lags behind, so it lies between the beginning and the end.
+    assert np.abs(averaged - first).mean() < np.abs(plain - first).mean()
