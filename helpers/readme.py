@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from helpers import config, evaluation, files, manifest, telling, verdict
+from helpers import (
+    attention,
+    calibration,
+    config,
+    counsel,
+    evaluation,
+    files,
+    manifest,
+    reliance,
+    telling,
+    trust,
+    verdict,
+)
 from helpers.study import Result, Study
 
 MARKERS = ("<!-- numbers: {name} -->", "<!-- end of numbers: {name} -->")
@@ -39,11 +51,28 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
             f"{verdict.views_told(verdict.views_apart(everything['final']))}\n\n"
             f"{verdict.rule_cost_told(everything['final'])} It was fixed beforehand and stands."
         ),
+        "trust": trusted(),
         "effort": effort(everything),
     }
     for name, content in blocks.items():
         text = fill(text, name, content)
     return text
+
+
+def trusted() -> str:
+    """Three findings of chapters 8 and 9, a line each."""
+    names, cuts = trust.titles(), reliance.thresholds()
+    broken = {title: reliance.robustness(name, cuts[name]) for name, title in names.items()}
+    lost = {title: reliance.loss(name) for name, title in names.items()}
+    looks = attention.looks_by_call(attention.looks())
+    final = Study().run("final")
+    return "\n".join(
+        [
+            f"* {reliance.robustness_told(lost, broken)}",
+            f"* {attention.looks_by_call_told(looks)}",
+            f"* {counsel.calibration_told(calibration.table(reliance.calibrated(final)))}",
+        ]
+    )
 
 
 def effort(results: Mapping[str, Result]) -> str:

@@ -18,6 +18,8 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 
 from helpers import (
+    attention,
+    charts,
     config,
     dataset,
     evaluation,
@@ -26,8 +28,11 @@ from helpers import (
     manifest,
     plotting,
     record,
+    referral,
+    reliance,
     shortcuts,
     telling,
+    trust,
     verdict,
 )
 from helpers.layout import (
@@ -332,6 +337,34 @@ def outcome(told: Story) -> Figure:
     return page
 
 
+def trusted(told: Story) -> Figure:
+    """What breaks the final network, where it looks, and what asking a radiologist brings."""
+    final = told.results[told.final]
+    lost = {title: reliance.loss(name) for name, title in trust.titles().items()}
+    looks = attention.looks_by_call(attention.looks())
+    scores, members = final.scores("test"), final.seeds("test")
+    curves = {
+        "distance from the operating point": referral.curve(
+            scores, final.threshold, referral.certainty(scores, final.threshold)
+        ),
+        "agreement of the members": referral.curve(
+            scores, final.threshold, referral.agreement(members.loc[scores["film"]])
+        ),
+    }
+    last = lost[final.recipe.title]
+    page, part = illustrated(
+        f"Corrupted films cost it {last['value']:.1%} of its AUROC; a radiologist must still be "
+        "asked",
+        RECORD,
+        attention.looks_by_call_told(looks),
+        height=4.0,
+        size=17,
+    )
+    charts.referral(curves, reliance.REFERRED, reliance.DECIDED, ax=part.subplots())
+    enlarge(part)
+    return page
+
+
 def peers(told: Story) -> Figure:
     """What others report on the same films."""
     ours = told.after[told.final]
@@ -396,7 +429,8 @@ def steps(told: Story) -> Figure:
     points = (
         "Get films on which the apparatus tells nothing: healthy and sick children from the same "
         "room. No weighing of films replaces them.",
-        "Say what a threshold means for a thousand children, and when to ask a radiologist.",
+        "Set the threshold and the calibration anew where it is to be used: validation films of "
+        "the same batch do not tell them.",
         "Before any use: test it on this hospital's own films, read by radiologists who do not see "
         "its answer.",
     )
@@ -414,6 +448,7 @@ SLIDES = (
     two_batches,
     cure,
     outcome,
+    trusted,
     peers,
     limits,
     steps,
