@@ -65,6 +65,26 @@ def trust(arguments: argparse.Namespace) -> str:
     return str(trust.measure(films, config.RESULTS, build, _tell))
 
 
+def gate(arguments: argparse.Namespace) -> str:
+    """Train and record the check that tells a chest film from anything else; needs the full set."""
+    from helpers import config, dataset, gate, manifest, record
+
+    films, pictures = dataset.load(dataset.at_hand(), config.SOURCE_SIZE)
+    if not films.complete:
+        raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
+    model, facts = gate.learn(films.table, pictures)
+    digest = {"films_digest": manifest.digest(films.table), **record.circumstances()}
+    record.note(config.RESULTS, gate.NAME, facts | digest, model)
+    return f"{config.RESULTS / gate.NAME}: refused {facts['refused']}"
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Say of films (files, folders, - for a list) whether they show pneumonia, or why not."""
+    from helpers import console
+
+    return console.predict(arguments)
+
+
 def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
     from helpers import config, page, telling
@@ -117,10 +137,10 @@ def check(arguments: argparse.Namespace) -> str:
     return verify.final_network()
 
 
-COMMANDS: dict[str, Callable[[argparse.Namespace], str]] = {
+COMMANDS: dict[str, Callable[[argparse.Namespace], str | int]] = {
     function.__name__: function
     for function in (
-        *(data, train, trials, flips, trust, run),
+        *(data, train, trials, flips, trust, gate, predict, run),
         *(notebook, images, readme, slides, check),
     )
 }
@@ -141,7 +161,28 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
         if name == "train":
             sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
+        if name == "predict":
+            _predict_options(sub)
     return top
+
+
+def _share(text: str) -> float:
+    """A number between 0 and 1, for argparse."""
+    value = float(text)
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
+    return value
+
+
+def _predict_options(sub: argparse.ArgumentParser) -> None:
+    """What ``predict`` takes."""
+    sub.add_argument("paths", nargs="+", metavar="PATH", help="film, folder, or - for a list")
+    sub.add_argument("--json", action="store_true", help="one JSON object a line")
+    sub.add_argument("--csv", metavar="FILE", help="write the answers there as well")
+    sub.add_argument("--explain", metavar="DIR", help="a PNG a film: lungs and where it looked")
+    point = sub.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=_share, help="call pneumonia from this probability on")
+    point.add_argument("--sensitivity", type=_share, help="threshold that keeps it on validation")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,7 +191,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command != "data":
         quiet.import_tensorflow()
     try:
-        print(COMMANDS[arguments.command](arguments))
+        told = COMMANDS[arguments.command](arguments)
+        if isinstance(told, int):
+            return told
+        print(told)
     except KeyboardInterrupt:
         _tell("stopped; the same command goes on from here")
         return 130

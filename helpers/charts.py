@@ -13,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from helpers import config, corruptions, evaluation, plotting, trust
 from helpers.exhibits import LUNG
+from helpers.lungs import Found
 
 MAP = "inferno"  # even in brightness, so that it reads in grey as well
 
@@ -293,5 +294,39 @@ def uses(made: Mapping[str, np.ndarray], says: Mapping[str, Mapping[str, float]]
         fontweight="bold",
         x=0.01,
         ha="left",
+    )
+    return figure
+
+
+def answer(
+    pixels: np.ndarray,
+    found: Found,
+    told: np.ndarray,
+    facts: Mapping[str, object],
+    threshold: float,
+) -> Figure:
+    """One film, its lungs with their box, and what spoke for the call.
+
+    ``told`` is the map (SIDE, SIDE), ``facts`` as ``predict.Answer.facts``.
+    """
+    figure, axes = plt.subplots(ncols=2, figsize=(plotting.WIDTH, 4.9))
+    _film(axes[0], pixels)
+    side = len(pixels)
+    top, bottom, left, right = found.boxes[0] * side
+    axes[0].plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=LUNG)
+    axes[0].set(xlim=(-0.5, side - 0.5), ylim=(side - 0.5, -0.5))
+    axes[0].set_title("the film, and the box around the lungs", fontsize=11)
+    overlay(axes[1], pixels, told, found.masks[0])
+    axes[1].set_title("bright: what spoke for the call", fontsize=11)
+    ask = "; ask a radiologist" if facts["refer"] else ""
+    figure.suptitle(
+        f"{facts['decision']}: probability {facts['probability']:.2f}, called from "
+        f"{threshold:.2f} on{ask}",
+        fontweight="bold",
+        x=0.01,
+        ha="left",
+    )
+    figure.supxlabel(
+        "Not a medical device: films of one hospital, children of one to five years", fontsize=9
     )
     return figure

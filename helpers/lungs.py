@@ -241,7 +241,11 @@ def find(model: keras.Model, pictures: np.ndarray) -> Found:
     Where no pair of lungs is found the whole film is taken: in the training films those are
     the closely cropped ones, on which the lungs fill the film.
     """
-    probability = segment(model, pictures)
+    return found(segment(model, pictures))
+
+
+def found(probability: np.ndarray) -> Found:
+    """Lungs from probabilities of lung (n, SIDE, SIDE), as ``segment`` gives them."""
     boxes = [box(one) for one in probability]
     ok = np.array([b is not None for b in boxes], dtype=bool)
     whole = (0.0, 1.0, 0.0, 1.0)
