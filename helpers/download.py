@@ -22,7 +22,7 @@ from pathlib import Path, PureWindowsPath
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import config, dataset, manifest
+from helpers import config, dataset, files, manifest
 
 CHUNK = 1 << 18
 TIMEOUT = 30  # seconds without a byte after which a connection counts as broken
@@ -85,7 +85,10 @@ def fetch(
         if films is not None:
             return films
         target.parent.mkdir(parents=True, exist_ok=True)
-        with alone(target.with_name(f"{target.name}.lock")), whole_folder(target) as folder:
+        with (
+            files.alone(target.with_name(f"{target.name}.lock"), "downloading"),
+            whole_folder(target) as folder,
+        ):
             extra = _fill(folder, part, url, sha256, bytes_expected, expected, silent)
         part.unlink(missing_ok=True)
         return dataclasses.replace(dataset.find(target, expected), extra=extra)
@@ -318,42 +321,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
         os.replace(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Hold ``lock``, a file with this process's number, while the block runs.
-
-    The lock of a process that is no more is taken over.
-
-    Raises:
-        DownloadError: another process holds it.
-    """
-    if _left_behind(lock):
-        lock.unlink(missing_ok=True)
-    try:
-        file = lock.open("x")
-    except FileExistsError:
-        what = "another run is downloading; wait for it, or delete this file if there is none"
-        raise DownloadError(f"{lock}: {what}") from None
-    try:
-        with file:
-            file.write(str(os.getpid()))
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _left_behind(lock: Path) -> bool:
-    if os.name == "nt":
-        return False  # there os.kill(pid, 0) does not ask, it interrupts
-    try:
-        os.kill(int(lock.read_text()), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):  # no lock, another user's process, a number not yet written
-        return False
-    return False
 
 
 def check_room(folder: Path, needed: int) -> None:

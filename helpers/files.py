@@ -41,6 +41,47 @@ def write_text(path: Path | str, text: str) -> None:
         part.write_bytes(text.encode("utf-8"))
 
 
+class BusyError(RuntimeError):
+    """Another process does the same here just now."""
+
+
+@contextmanager
+def alone(lock: Path, what: str) -> Iterator[None]:
+    """Hold ``lock``, a file with this process's number, while the block runs.
+
+    The lock of a process that is no more is taken over. ``what`` says what another run is doing.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    if _left_behind(lock):
+        lock.unlink(missing_ok=True)
+    try:
+        file = lock.open("x")
+    except FileExistsError:
+        advice = "wait for it, or delete this file if there is none"
+        raise BusyError(f"{lock}: another run is {what}; {advice}") from None
+    try:
+        with file:
+            file.write(str(os.getpid()))
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _left_behind(lock: Path) -> bool:
+    if os.name == "nt":
+        return False  # there os.kill(pid, 0) does not ask, it interrupts
+    try:
+        os.kill(int(lock.read_text()), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):  # no lock, another user's process, a number not yet written
+        return False
+    return False
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

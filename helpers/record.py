@@ -6,14 +6,17 @@ test), ``record.json`` (how it was obtained) and, where kept, one ``seed_N.keras
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import io
 import json
 import platform
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -30,6 +33,10 @@ LEDGER = "test_openings.csv"
 
 class RecordError(RuntimeError):
     """A record that is absent, damaged, or belongs to other settings or films."""
+
+
+class ExchangedError(RecordError):
+    """Files of a record that do not belong together: damaged, or being written just now."""
 
 
 @dataclass(frozen=True)
@@ -72,36 +79,53 @@ def _processor() -> str:
 def write(
     root: Path, recipe: Recipe, record: Record, members: dict[int, keras.Model] | None = None
 ) -> Path:
-    """Write one recipe's record under ``root``; the weights first, the facts last.
+    """Write one recipe's record under ``root``, all files of it together.
 
     ``record.json`` carries the digests of recipe and predictions, so a run that was killed
     between two files is noticed when the record is read.
     """
     folder = root / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
+    table = record.predictions[COLUMNS].to_csv(
+        index=False, float_format="%.6f", lineterminator="\n"
+    )
+    # All files are made first and exchanged together, the facts last: whoever reads meanwhile
+    # finds the old record or, a moment later, the new one.
+    with contextlib.ExitStack() as exchanged:
+        facts_part = exchanged.enter_context(files.whole(folder / "record.json"))
+        table_part = exchanged.enter_context(files.whole(folder / "predictions.csv"))
+        digests = {}
+        for seed, model in (members or {}).items():
+            part = exchanged.enter_context(files.whole(folder / f"seed_{seed}.keras"))
+            model.save(part)
+            digests[str(seed)] = _sha256(part)
+        table_part.write_bytes(table.encode())
+        facts = {
+            **record.facts,
+            "recipe": recipe.settings(),
+            "recipe_digest": recipe.digest(),
+            "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
+            "members_sha256": digests,
+            "history": record.history.to_dict(orient="list"),
+        }
+        facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     wanted = {f"seed_{seed}.keras" for seed in members or {}}
     for old in folder.glob("seed_*.keras"):
         if old.name not in wanted:
             old.unlink()
-    for seed, model in (members or {}).items():
-        with files.whole(folder / f"seed_{seed}.keras") as part:
-            model.save(part)
-    table = record.predictions[COLUMNS].to_csv(
-        index=False, float_format="%.6f", lineterminator="\n"
-    )
-    files.write_text(folder / "predictions.csv", table)
-    facts = {
-        **record.facts,
-        "recipe": recipe.settings(),
-        "recipe_digest": recipe.digest(),
-        "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
-        "members_sha256": {
-            str(seed): _sha256(folder / f"seed_{seed}.keras") for seed in members or {}
-        },
-        "history": record.history.to_dict(orient="list"),
-    }
-    files.write_text(folder / "record.json", json.dumps(facts, indent=1) + "\n")
     return folder
+
+
+Read = TypeVar("Read")
+
+
+def _settled(read: Callable[[], Read]) -> Read:
+    """What ``read`` gives; asked again for a second where files are just being exchanged."""
+    for wait in (0.05, 0.2, 0.8):
+        try:
+            return read()
+        except ExchangedError:
+            time.sleep(wait)
+    return read()
 
 
 def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
@@ -110,6 +134,10 @@ def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     Raises:
         RecordError: absent, damaged, or recorded with other settings or other films.
     """
+    return _settled(lambda: _read(root, recipe, films_digest))
+
+
+def _read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     folder = root / recipe.name
     advice = f"run `make train`, or `git checkout -- {folder}`"
     try:
@@ -134,7 +162,8 @@ def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     for key, expected in found.items():
         if facts.get(key) != expected:
             told = f"{str(facts.get(key))[:16]}, expected {expected[:16]}"
-            raise RecordError(f"{folder}: {what[key]} ({key} {told}); {advice}")
+            kind = ExchangedError if key == "predictions_sha256" else RecordError
+            raise kind(f"{folder}: {what[key]} ({key} {told}); {advice}")
     predictions = pd.read_csv(io.StringIO(table))
     history = pd.DataFrame(facts.pop("history"))
     return Record(predictions, history, facts)
@@ -182,12 +211,16 @@ def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
     Raises:
         RecordError: the weights of this seed are not kept.
     """
+    return _settled(lambda: _load_member(root, recipe, seed))
+
+
+def _load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
     path = root / recipe.name / f"seed_{seed}.keras"
     if not path.is_file():
         raise RecordError(f"{path}: these weights are not kept; `make train` makes them")
     facts = json.loads((path.parent / "record.json").read_text(encoding="utf-8"))
     if facts.get("members_sha256", {}).get(str(seed)) != _sha256(path):
-        raise RecordError(f"{path}: not the weights that were recorded; run `make train`")
+        raise ExchangedError(f"{path}: not the weights that were recorded; run `make train`")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

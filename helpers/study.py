@@ -121,6 +121,7 @@ class Study:
         self._films, self._build, self._tell = films, Path(build), tell
         self._done: dict[str, Result] = {}
         self._found: lungs.Found | None = None
+        self._worked: list[Path] = []
 
     @functools.cached_property
     def films(self) -> dataset.Films:
@@ -230,7 +231,21 @@ class Study:
         films, pictures = self.pictures(recipe)
         root, digest = self._root(films), manifest.digest(films.table)
         work = self._work / f"{recipe.name}-{recipe.digest()}-{digest[:8]}"
-        if (work / "finished").is_file() and (root / name / "record.json").is_file():
+        self._worked.append(work)
+        with files.alone(work.with_name(f"{work.name}.lock"), f"training {recipe.title}"):
+            self._train_alone(recipe, films, pictures, root, work)
+        return self._read(name, root, films.table)
+
+    def _train_alone(
+        self,
+        recipe: Recipe,
+        films: dataset.Films,
+        pictures: dict[str, np.ndarray],
+        root: Path,
+        work: Path,
+    ) -> None:
+        """Train one recipe and write its record, unless this run has done so already."""
+        if (work / "finished").is_file() and (root / recipe.name / "record.json").is_file():
             self.clock.skip(recipe)  # done before this run was interrupted
         else:
             fitted = self._fit(recipe, films.table, pictures, work)
@@ -240,7 +255,6 @@ class Study:
             found = _assemble(recipe, films, pictures, fitted, self.schedule)
             record.write(root, recipe, found, members)
             files.write_text(work / "finished", "")
-        return self._read(name, root, films.table)
 
     @property
     def _work(self) -> Path:
@@ -248,8 +262,13 @@ class Study:
         return self._build / "training" / self.schedule
 
     def close(self) -> None:
-        """Forget the state of this run's trainings; the next run trains afresh."""
-        shutil.rmtree(self._work, ignore_errors=True)
+        """Forget the state of this run's trainings; the next run trains afresh.
+
+        What another run is training beside it stays.
+        """
+        for path in self._worked:
+            shutil.rmtree(path, ignore_errors=True)
+        (self._work / f"{lungs.NAME}-finished").unlink(missing_ok=True)
 
     def _fit(
         self, recipe: Recipe, films: pd.DataFrame, pictures: dict[str, np.ndarray], work: Path

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import config, evaluation, robustness, stress, telling
-from helpers.study import Result
+from helpers.study import Result, Study
 
 
 def rule_told(result: Result) -> str:
@@ -171,6 +171,25 @@ def targets_told(test: pd.DataFrame) -> str:
     return (
         "**Against what was to be reached**, fixed before the test set was opened:\n\n"
         + "\n".join(f"* {line}" for line in told)
+    )
+
+
+AGAIN = "again"  # folder of the record's repetition, made to see whether it repeats
+
+
+def repeated_told(result: Result, root: Path = config.RESULTS) -> str:
+    """How near a second training of lungs and members, from start to end, comes to the record."""
+    other = Study(results=root / AGAIN).run(result.recipe.name)
+    first, second = (evaluation.written(one.estimate("test")) for one in (result, other))
+    names = ("AUROC", "accuracy", "sensitivity", "specificity")
+    told = ", ".join(f"{name} {second[name]} against {first[name]}" for name in names)
+    apart = (result.scores("test")["probability"] - other.scores("test")["probability"]).abs()
+    minutes = sum(other.record.facts["training_seconds"].values()) / 60
+    return (
+        f"Trained a second time from start to end ({minutes:.0f} minutes), the final network gives "
+        f"on the test films: {told}. Its probability of a film differs from the recorded one by "
+        f"{evaluation.short(apart.median())} in the median and by {evaluation.short(apart.max())} "
+        "at most."
     )
 
 

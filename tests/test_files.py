@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -93,3 +95,20 @@ def test_a_folder_that_cannot_be_made_is_an_os_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         files.write_text(tmp_path / "file" / "a.txt", "new")
+
+
+def test_a_lock_is_held_by_one_and_taken_over_from_the_dead(tmp_path):
+    lock = tmp_path / "below" / "it.lock"
+    with files.alone(lock, "training"):
+        assert lock.read_text() == str(os.getpid())
+        with (
+            pytest.raises(files.BusyError, match="another run is training"),
+            files.alone(lock, "training"),
+        ):
+            raise AssertionError("held twice")
+    assert not lock.exists()
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    process.wait()
+    lock.write_text(str(process.pid))
+    with files.alone(lock, "training"):
+        assert lock.read_text() == str(os.getpid())

@@ -36,6 +36,7 @@ CHANGES = {
     "take": "last",
     "mirrored": True,
     "rule": "stress",
+    "ema": 0.9,
     "was": "cnn_6",  # stands for the name, which counts
 }
 PROSE = {"title": "Another title", "short_epochs": 2, "short_seeds": 3}
@@ -51,6 +52,7 @@ MOVEMENTS = {
     "gamma": 0.1,
     "noise": 0.1,
     "sharpness": 0.1,
+    "letters": 0.1,
 }
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import os
+import threading
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -174,15 +177,15 @@ def test_predictions_that_are_no_text_are_noticed(root, folder):
 
 
 def disk_full_at(monkeypatch, name):
-    """From now on, ``name`` cannot be written."""
-    write_text = files.write_text
+    """From now on, ``name`` cannot be put in its place."""
+    replace = os.replace
 
-    def fail(path, text):
-        if path.name == name:
+    def fail(source, target):
+        if Path(target).name == name:
             raise OSError(28, "No space left on device")
-        write_text(path, text)
+        replace(source, target)
 
-    monkeypatch.setattr(files, "write_text", fail)
+    monkeypatch.setattr(files.os, "replace", fail)
 
 
 def test_a_write_that_fails_at_the_predictions_leaves_the_old_record(root, monkeypatch):
@@ -211,6 +214,41 @@ def test_new_weights_are_not_taken_for_those_of_the_old_record(tmp_path, monkeyp
     except RecordError:
         return  # noticed
     np.testing.assert_array_equal(kept, answers(network(1)))
+
+
+def test_a_network_that_cannot_be_saved_leaves_everything_as_it_was(tmp_path, monkeypatch):
+    folder = record.write(tmp_path, RECIPE, make(), {1: network(1)})
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def fail(self, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", fail)
+    with pytest.raises(OSError, match="No space"):
+        record.write(tmp_path, RECIPE, make(0.5), {1: network(2)})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_whoever_reads_while_a_record_is_exchanged_gets_the_old_or_the_new(tmp_path):
+    """Two notebooks replay while a training writes."""
+    versions = [make(), make(0.5)]
+    record.write(tmp_path, RECIPE, versions[0])
+    writing = threading.Event()
+
+    def write():
+        for turn in range(20):
+            record.write(tmp_path, RECIPE, versions[turn % 2])
+        writing.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = []
+    while not writing.is_set():
+        seen.append(read(tmp_path).predictions)
+    thread.join()
+    assert seen
+    for table in seen:
+        assert any(table.equals(version.predictions) for version in versions)
 
 
 # -- kept networks ----------------------------------------------------------------------------
