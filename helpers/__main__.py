@@ -196,7 +196,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return told
         print(told)
     except KeyboardInterrupt:
-        _tell("stopped; the same command goes on from here")
+        resumes = "the same command goes on from here"
+        _tell(f"stopped; {'what was done is kept' if arguments.command == 'predict' else resumes}")
         return 130
     except (ValueError, RuntimeError, OSError) as error:
         _tell(f"{arguments.command}: {' '.join(str(error).split())}")

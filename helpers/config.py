@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import os
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,5 +59,15 @@ KAGGLE_HANDLE = "paultimothymooney/chest-xray-pneumonia"
 
 
 def cache_folder() -> Path:
-    """Folder for decoded films: ``STUDY_CACHE`` if set, else ``build/cache``."""
-    return Path(os.environ.get("STUDY_CACHE") or BUILD / "cache")
+    """Folder for decoded films: ``STUDY_CACHE`` if set, else ``build/cache``.
+
+    Where the checkout cannot be written (somebody else's installation), one of the user's own
+    among the temporary files.
+    """
+    named, here = os.environ.get("STUDY_CACHE"), BUILD / "cache"
+    if named:
+        return Path(named)
+    there = next(folder for folder in (here, *here.parents) if folder.exists())
+    if os.access(there, os.W_OK):
+        return here
+    return Path(tempfile.gettempdir()) / f"pneumonia-films-{getpass.getuser()}"

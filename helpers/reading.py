@@ -32,7 +32,7 @@ LEAST_RANGE = 12
 # Bars put beside a film to make it square: at least so wide, equal to so much, both of the side.
 LEAST_BAR, SAME_BAR = 0.025, 0.015
 BITS = (8, 10, 12, 14, 16)
-FLAT = 4  # grey levels by which JPEG makes a plain bar uneven
+FLAT = 2  # grey levels by which JPEG makes a plain bar uneven
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,8 @@ def _bar(lines: np.ndarray) -> int:
 def _without_bars(grey: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     """Take off equal plain bars on two opposite sides of a square picture: padding, not film."""
     side = len(grey)
-    if grey.shape[0] != grey.shape[1]:
+    # 224 x 224 are the published copies, squashed and not padded: their bars are the film's own.
+    if grey.shape[0] != grey.shape[1] or side == config.SOURCE_SIZE:
         return grey, ()
     widths = [(_bar(part), _bar(part[::-1])) for part in (grey, grey.T)]
     padded = [

@@ -12,7 +12,9 @@ from helpers import (
     counsel,
     evaluation,
     files,
+    gate,
     manifest,
+    record,
     reliance,
     telling,
     trust,
@@ -52,11 +54,26 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
             f"{verdict.rule_cost_told(everything['final'])} It was fixed beforehand and stands."
         ),
         "trust": trusted(),
+        "check": checked(),
         "effort": effort(everything),
     }
     for name, content in blocks.items():
         text = fill(text, name, content)
     return text
+
+
+def checked(results: Path = config.RESULTS) -> str:
+    """What the input check refuses, of films and of other things."""
+    facts = record.noted(results, gate.NAME)
+    refused = facts["refused"]
+    turned = min(refused[way] for way in ("turned left", "turned right", "upside down"))
+    return (
+        f"The check refuses {refused['films']:.1%} of the {facts['test_films']} test films; of the "
+        f"same films turned or upside down at least {turned:.1%}; of noise "
+        f"{refused['noise']:.1%}, of pages of text {refused['pages of text']:.1%}, of "
+        f"{facts['photographs']} photographs and drawings it has never seen "
+        f"{refused['photographs']:.1%}. Other parts of the body were not at hand."
+    )
 
 
 def trusted() -> str:

@@ -452,3 +452,13 @@ def test_without_study_cache_they_go_under_build(monkeypatch):
 def test_the_border_is_the_frame_without_the_middle():
     picture = np.arange(25).reshape(1, 5, 5)
     assert list(dataset.border(picture, 2)[0]) == [n for n in range(25) if n != 12]
+
+
+def test_a_checkout_that_cannot_be_written_keeps_its_films_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("STUDY_CACHE")
+    monkeypatch.setattr(config, "BUILD", tmp_path / "build")
+    assert config.cache_folder() == tmp_path / "build" / "cache"
+    monkeypatch.setattr(config.os, "access", lambda path, mode: False)
+    assert tmp_path not in config.cache_folder().parents
+    monkeypatch.setenv("STUDY_CACHE", str(tmp_path / "mine"))
+    assert config.cache_folder() == tmp_path / "mine"
