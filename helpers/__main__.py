@@ -199,6 +199,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         resumes = "the same command goes on from here"
         _tell(f"stopped; {'what was done is kept' if arguments.command == 'predict' else resumes}")
         return 130
+    except BrokenPipeError:  # whoever read the answers has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, RuntimeError, OSError) as error:
         _tell(f"{arguments.command}: {' '.join(str(error).split())}")
         return 1

@@ -172,12 +172,13 @@ def _read(root: Path, recipe: Recipe, films_digest: str) -> Record:
 def note(root: Path, name: str, facts: dict[str, Any], model: keras.Model | None = None) -> None:
     """Write the facts (and the network) of something that is no recipe, such as the lungs."""
     folder = root / name
-    folder.mkdir(parents=True, exist_ok=True)
-    if model is not None:
-        with files.whole(folder / f"{name}.keras") as part:
+    with contextlib.ExitStack() as exchanged:
+        facts_part = exchanged.enter_context(files.whole(folder / "record.json"))
+        if model is not None:
+            part = exchanged.enter_context(files.whole(folder / f"{name}.keras"))
             model.save(part)
-        facts = {**facts, "network_sha256": _sha256(folder / f"{name}.keras")}
-    files.write_text(folder / "record.json", json.dumps(facts, indent=1) + "\n")
+            facts = {**facts, "network_sha256": _sha256(part)}
+        facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def noted(root: Path, name: str) -> dict[str, Any]:
@@ -199,9 +200,15 @@ def load_network(root: Path, name: str) -> keras.Model:
     Raises:
         RecordError: absent, or not the one that was recorded.
     """
+    return _settled(lambda: _load_network(root, name))
+
+
+def _load_network(root: Path, name: str) -> keras.Model:
     path = root / name / f"{name}.keras"
-    if not path.is_file() or noted(root, name).get("network_sha256") != _sha256(path):
-        raise RecordError(f"{path}: not the network that was recorded; run `make train`")
+    if not path.is_file():
+        raise RecordError(f"{path}: no such network; run `make train`")
+    if noted(root, name).get("network_sha256") != _sha256(path):
+        raise ExchangedError(f"{path}: not the network that was recorded; run `make train`")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

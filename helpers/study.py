@@ -205,23 +205,28 @@ class Study:
         if self.mode == "replay" or masked < lungs.LEAST_MASKS:
             return record.load_network(config.RESULTS, lungs.NAME)
         root, done = self._root(films), self._work / f"{lungs.NAME}-finished"
-        if not done.is_file():
-            epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
-            start = time.perf_counter()
-            with progress.epochs("Finding the lungs", epochs, silent=not self._tell) as bar:
-                model, judged = lungs.learn(films.table, whole, epochs, told=bar.update)
-            facts = {
-                "films_digest": manifest.digest(films.table),
-                "schedule": self.schedule,
-                "epochs": epochs,
-                "parameters": model.count_params(),
-                "training_seconds": round(time.perf_counter() - start, 1),
-                **record.circumstances(),
-                "masks": judged.round(4).to_dict(orient="list"),
-            }
-            record.note(root, lungs.NAME, facts, model)
-            files.write_text(done, "")
+        with files.alone(self._work / f"{lungs.NAME}.lock", "learning to find lungs"):
+            if not done.is_file():
+                self._learn_lungs(films, whole, root)
+                files.write_text(done, "")
         return record.load_network(root, lungs.NAME)
+
+    def _learn_lungs(self, films: dataset.Films, whole: np.ndarray, root: Path) -> None:
+        """Train the network that finds lungs and record it."""
+        epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
+        start = time.perf_counter()
+        with progress.epochs("Finding the lungs", epochs, silent=not self._tell) as bar:
+            model, judged = lungs.learn(films.table, whole, epochs, told=bar.update)
+        facts = {
+            "films_digest": manifest.digest(films.table),
+            "schedule": self.schedule,
+            "epochs": epochs,
+            "parameters": model.count_params(),
+            "training_seconds": round(time.perf_counter() - start, 1),
+            **record.circumstances(),
+            "masks": judged.round(4).to_dict(orient="list"),
+        }
+        record.note(root, lungs.NAME, facts, model)
 
     # -- train ----------------------------------------------------------------------------
 
