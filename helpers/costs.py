@@ -32,6 +32,28 @@ class Stakes:
         return self.alarm / (self.alarm + self.miss)
 
 
+# The notebook's and the talk's: replace them by those of a clinic.
+ASSUMED = Stakes(
+    miss=1000,  # US$, assumed: hospital, later and worse
+    alarm=51.7,  # US$, Zhang et al. 2016: treatment out of hospital
+    prevalence=0.20,  # assumed: sick among the children sent to be filmed
+)
+
+
+def thousand(scores: pd.DataFrame, threshold: float, stakes: Stakes = ASSUMED) -> dict[str, float]:
+    """What becomes of 1,000 children: found, missed, alarmed, spared; and what the errors cost."""
+    at = evaluation.point(scores, threshold)
+    sick, well = 1000 * stakes.prevalence, 1000 * (1 - stakes.prevalence)
+    missed, alarmed = sick * (1 - at["sensitivity"]), well * (1 - at["specificity"])
+    return {
+        "found": sick - missed,
+        "missed": missed,
+        "alarmed": alarmed,
+        "spared": well - alarmed,
+        "cost": missed * stakes.miss + alarmed * stakes.alarm,
+    }
+
+
 def _rates(
     scores: pd.DataFrame, thresholds: Sequence[float], weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

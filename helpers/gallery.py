@@ -47,11 +47,20 @@ def validation_and_test() -> Figure:
     return plotting.validation_against_test(validation, test)[0].figure
 
 
+def story() -> Figure:
+    """The study in one figure: what validation promised and the test films kept."""
+    validation, test = _estimates("validation"), _estimates("test")
+    for table in (validation, test):
+        table.pop("Dummy")
+    return plotting.story(validation, test).figure
+
+
 PICTURES: dict[str, Callable[[], Figure]] = {
     "Normal_lungs.png": normal_lungs,
     "Pneumonia_lungs.png": pneumonia_lungs,
     "Comparison.png": comparison,
     "Validation_and_test.png": validation_and_test,
+    "Story.png": story,
 }
 
 

@@ -13,6 +13,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython import get_ipython
+from IPython.core.pylabtools import print_figure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -45,8 +47,30 @@ RC = {
 
 
 def style() -> None:
-    """Give all later figures the look of this study."""
+    """Give all later figures the look of this study, and in a notebook a text for the blind."""
     plt.rcParams.update(RC)
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _with_alt_text)
+
+
+def _with_alt_text(figure: Figure) -> tuple[str, dict[str, str]]:
+    """A figure as PNG (base64), and what a screen reader says of it."""
+    return print_figure(figure, fmt="png", base64=True), {"alt": describe(figure)}
+
+
+def describe(figure: Figure) -> str:
+    """A figure in words: its titles, which state the finding, and what its axes show."""
+    title = figure.get_suptitle()
+    told, axes = [title] if title else [], []
+    for ax in figure.axes:
+        heads = {ax.get_title(loc=where) for where in ("left", "center", "right")} - {""}
+        told += [head for head in sorted(heads) if head not in told]
+        shown = [label for label in (ax.get_ylabel(), ax.get_xlabel()) if label]
+        axes += [" over ".join(shown)] if shown else []
+    text = ". ".join(" ".join(part.split()) for part in told)
+    drawn = "; ".join(dict.fromkeys(" ".join(part.split()) for part in axes))
+    return f"{text}. Drawn: {drawn}." if drawn else f"{text}."
 
 
 def axes_or_new(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> Axes:
@@ -409,6 +433,43 @@ def validation_against_test(
     axes[0].set_ylabel("value with 95% interval")
     axes[0].legend(fontsize=9, loc="lower left")
     return axes
+
+
+def story(
+    validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame], ax: Axes | None = None
+) -> Axes:
+    """The study in one figure: AUROC of each network, promised and kept, with 95% intervals.
+
+    ``validation`` and ``test`` are estimates by the network's title, in the story's order.
+    """
+    ax = axes_or_new(ax, height=4.0)
+    names, spans = list(test), {}
+    rows = (("validation", validation, config.FAINT), ("test", test, config.ACCENT))
+    for part, tables, colour in rows:
+        table = pd.DataFrame({name: tables[name].loc["AUROC"] for name in names}).T
+        reach = [table["value"] - table["low"], table["high"] - table["value"]]
+        ax.errorbar(names, table["value"], yerr=reach, color=colour, marker="o", lw=2, capsize=3)
+        spans[part] = table["value"]
+        low, high = (
+            evaluation.short(value) for value in (table["value"].min(), table["value"].max())
+        )
+        ax.text(
+            0.98,
+            0.93 if part == "validation" else 0.32,
+            f"{part} films: {low} to {high}",
+            transform=ax.transAxes,
+            ha="right",
+            color=config.INK if part == "validation" else colour,
+            fontweight="bold",
+        )
+    ax.fill_between(names, spans["validation"], spans["test"], color=config.FAINT, alpha=0.15, lw=0)
+    gaps = spans["validation"] - spans["test"]
+    first, last = (evaluation.short(gaps[name]) for name in (names[0], names[-1]))
+    ax.set_title(
+        f"What validation promised, what new films kept: a gap of {first}, at last of {last}"
+    )
+    ax.set(ylabel="AUROC, 95% interval", ylim=(None, 1.02))
+    return ax
 
 
 def seed_difference(

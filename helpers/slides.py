@@ -21,6 +21,7 @@ from helpers import (
     attention,
     charts,
     config,
+    costs,
     dataset,
     evaluation,
     evidence,
@@ -365,6 +366,41 @@ def trusted(told: Story) -> Figure:
     return page
 
 
+def thousand(told: Story) -> Figure:
+    """What the operating points would mean for a thousand children."""
+    final, stakes = told.results[told.final], costs.ASSUMED
+    test, blind = final.scores("test"), costs.blind(stakes)
+    points = {
+        f"our rule ({final.threshold:.2f})": costs.thousand(test, final.threshold),
+        "a half (0.50)": costs.thousand(test, 0.5),
+    }
+    sick, well = round(1000 * stakes.prevalence), round(1000 * (1 - stakes.prevalence))
+    everybody = {"found": sick, "missed": 0, "alarmed": well, "spared": 0}
+    points["call everybody"] = everybody | {"cost": blind["call everybody"]}
+    missed, alarmed = (
+        points[f"our rule ({final.threshold:.2f})"][k] for k in ("missed", "alarmed")
+    )
+    page = blank(
+        f"Of a thousand children, {sick} of them sick, it would miss {missed:.0f} and alarm "
+        f"{alarmed:.0f} for nothing",
+        f"{RECORD}. A miss at {stakes.miss:,.0f} USD (assumed), an alarm at {stakes.alarm:g} USD "
+        "(Zhang et al. 2016)",
+    )
+    rows = [("threshold", "sick found", "sick missed", "healthy alarmed", "healthy spared", "USD")]
+    for name, row in points.items():
+        kinds = ("found", "missed", "alarmed", "spared")
+        rows.append((name, *(f"{row[kind]:.0f}" for kind in kinds), f"{row['cost']:,.0f}"))
+    columns = ((MARGIN, 3.0), *((left, 1.8) for left in (3.9, 5.7, 7.5, 9.6, 11.5)))
+    top = put_table(page, rows, columns, 1.7, BODY, last=config.INK)
+    caution = (
+        f"Rates of the test films, carried over to a clinic where {stakes.prevalence:.0%} of the "
+        "children are sick: that they hold there is assumed, not measured. Chapter 8 lets you put "
+        "in your own numbers."
+    )
+    put(page, caution, top + 0.4, size=18)
+    return page
+
+
 def peers(told: Story) -> Figure:
     """What others report on the same films."""
     ours = told.after[told.final]
@@ -449,6 +485,7 @@ SLIDES = (
     cure,
     outcome,
     trusted,
+    thousand,
     peers,
     limits,
     steps,

@@ -76,10 +76,29 @@ def headline(result: Result) -> str:
     )
 
 
+def box(result: Result) -> str:
+    """The three numbers that matter, with their intervals, as a table (Markdown)."""
+    table = result.estimate("test")
+    cells = [
+        f"**{percent(table.loc['sensitivity'])}**",
+        f"**{percent(table.loc['specificity'])}**",
+        f"**{share(table.loc['AUROC'])}**",
+    ]
+    return "\n".join(
+        [
+            "| finds the sick (sensitivity) | leaves the healthy in peace (specificity) | tells "
+            "them apart (AUROC) |",
+            "|:---:|:---:|:---:|",
+            f"| {' | '.join(cells)} |",
+        ]
+    )
+
+
 def overview(results: Path = config.RESULTS) -> str:
     """The recorded headline; where there is no valid record, the reason."""
     try:
-        return headline(Study(results=results).run("final"))
+        final = Study(results=results).run("final")
+        return f"{box(final)}\n\n{headline(final)}"
     except record.RecordError as error:
         return f"No recorded result: {error}"
 

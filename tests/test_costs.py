@@ -42,6 +42,15 @@ def test_cost_per_thousand(scores):
     assert STAKES.threshold == pytest.approx(0.1)
 
 
+def test_a_thousand_children(scores):
+    told = costs.thousand(scores, 0.5, STAKES)
+    assert told["found"] == pytest.approx(150)
+    assert told["missed"] == pytest.approx(50)
+    assert told["alarmed"] == pytest.approx(800 / 3)
+    assert sum(told[kind] for kind in ("found", "missed", "alarmed", "spared")) == 1000
+    assert told["cost"] == pytest.approx(costs.curve(scores, STAKES, [0.5]).loc[0.5, "value"])
+
+
 @pytest.mark.parametrize("bad", [(0, 1, 0.5), (1, -1, 0.5), (1, 1, 0), (1, 1, 1)])
 def test_impossible_stakes_are_refused(bad):
     with pytest.raises(ValueError, match="costs must be positive"):

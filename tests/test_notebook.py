@@ -87,3 +87,35 @@ def test_numbers_of_the_study_are_not_typed_into_the_prose(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             assert not re.findall(r"(?<![\d\w/.])0?\.\d{3}\b", cell.source), cell.source
+
+
+def test_every_figure_says_in_words_what_it_shows(code):
+    for cell in code:
+        for output in cell.outputs:
+            for kind in ("image/png", "image/jpeg"):
+                if kind in output.get("data", {}):
+                    alt = output.metadata.get(kind, {}).get("alt", "")
+                    assert len(alt) > 15, cell.source
+
+
+def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(notebook):
+    chapters, told = {}, ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("## "):
+            told = cell.source.splitlines()[0]
+            chapters[told] = ""
+        if told:
+            texts = [
+                output.get("data", {}).get("text/markdown", "")
+                for output in cell.get("outputs", [])
+            ]
+            chapters[told] += "\n".join([cell.source, *texts, ""])
+    assert len(chapters) == 11
+    for name, text in chapters.items():
+        assert re.search(r"^\*[A-Z][^*]*\?[^*]*\*", text, flags=re.M), name
+        assert "**In one line:**" in text, name
+
+
+def test_there_is_more_prose_than_code(notebook, code):
+    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
+    assert words > sum(len(cell.source.split()) for cell in code)

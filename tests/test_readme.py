@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -11,6 +12,8 @@ from helpers import config, gallery, readme, record
 README = config.ROOT / "README.md"
 PAGES = [
     README,
+    config.ROOT / "CONTRIBUTING.md",
+    config.ROOT / "MODEL_CARD.md",
     config.ROOT / "data" / "README.md",
     config.RESULTS / "README.md",
     config.ROOT / "notebooks_archive" / "README.md",
@@ -63,3 +66,21 @@ def test_filling_refuses_a_text_without_its_markers(text):
     start, end = (marker.format(name="x") for marker in readme.MARKERS)
     with pytest.raises(ValueError, match="markers"):
         readme.fill(text.format(start=start, end=end), "x", "new")
+
+
+def test_every_picture_is_used_somewhere():
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    pages += config.NOTEBOOK.read_text(encoding="utf-8")
+    assert not [name for name in gallery.PICTURES if f"images/{name}" not in pages]
+
+
+def test_every_chapter_that_the_readme_names_is_there():
+    notebook = json.loads(config.NOTEBOOK.read_text(encoding="utf-8"))
+    prose = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    anchors = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^## (.+)$", prose, flags=re.M)
+    }
+    named = re.findall(r"final_notebook\.ipynb#([\w-]+)", README.read_text(encoding="utf-8"))
+    assert len(set(named)) >= 6
+    assert set(named) <= anchors
