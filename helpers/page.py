@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import logging
 import os
@@ -19,6 +20,8 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from helpers import config, files
+
+VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
 
 class Runner(NotebookClient):
@@ -76,8 +79,24 @@ def write_html(node: nbformat.NotebookNode, path: Path) -> Path:
     """Write an executed notebook as one self-contained HTML page, whole or not at all."""
     exporter = HTMLExporter(template_name="lab", embed_images=True)
     body, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": path.stem}})
+    # The template leaves out what a figure says in words; nbconvert then puts this in its place.
+    nothing = 'alt="No description has been provided for this image"'
+    for text in alt_texts(node):
+        body = body.replace(nothing, f'alt="{html.escape(text)}"', 1)
+    # Without it a phone draws the page as wide as a desk's and shrinks it.
+    body = body.replace("<head>", f"<head>{VIEWPORT}", 1)
     files.write_text(path, body)
     return path
+
+
+def alt_texts(node: nbformat.NotebookNode) -> list[str]:
+    """What each figure of a notebook says in words, in order."""
+    told = []
+    for cell in node.cells:
+        for output in cell.get("outputs", []):
+            for kind in {"image/png", "image/jpeg"} & set(output.get("data", {})):
+                told.append(output.get("metadata", {}).get(kind, {}).get("alt", "a figure"))
+    return told
 
 
 # Above this size (characters of base64) a figure holds films, which JPEG keeps in a fifth of it.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import dataset, manifest, models, recipes, record, training
+from helpers import dataset, files, manifest, models, recipes, record, training
 from helpers.dataset import FilmError
 from helpers.recipes import Recipe
 from helpers.record import Record, RecordError
@@ -448,3 +449,44 @@ def test_a_lost_build_folder_does_no_harm(interrupted, study, complete, training
     shutil.rmtree(tmp_path / "build")
     study(complete).run("dense")
     assert {name for name, *_ in trainings} == {"dense"}
+
+
+# -- several runs at once ----------------------------------------------------------------------
+
+
+def lock_of(tmp_path):
+    """The lock file of the one training under ``tmp_path``."""
+    return next((tmp_path / "build").rglob("*.lock"))
+
+
+def test_the_same_training_is_not_run_twice_at_once(study, complete, trainings, tmp_path):
+    name = next(name for name, recipe in RECIPES.items() if recipe.epochs)
+    other = study(complete)
+    met = []
+
+    def meanwhile(*arguments, **options):
+        assert str(os.getpid()) in lock_of(tmp_path).read_text()
+        with pytest.raises(files.BusyError, match="another run is training"):
+            other.run(name)
+        met.append(True)
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "fit", meanwhile)
+        with pytest.raises(KeyboardInterrupt):
+            study(complete).run(name)
+    assert met
+    assert not list((tmp_path / "build").rglob("*.lock"))
+    assert other.run(name).recipe.name == name
+
+
+def test_closing_a_run_leaves_what_another_is_training(study, complete, trainings, tmp_path):
+    names = [name for name, recipe in RECIPES.items() if recipe.epochs][:2]
+    mine = study(complete)
+    mine.run(names[0])
+    theirs = next(folder for folder in (tmp_path / "build" / "training" / "full").iterdir())
+    beside = theirs.with_name("another-0000")
+    beside.mkdir()
+    mine.close()
+    assert not theirs.exists()
+    assert beside.is_dir()
