@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from keras import layers
 from PIL import Image, ImageDraw
+from scipy import stats
 
 from helpers import config, generators, lungs
 from helpers.generators import Augmentation
@@ -220,6 +221,19 @@ def judge(model: keras.Model, least: float, films: np.ndarray, seed: int = 7) ->
     if others:
         told["photographs"] = refused(np.array(list(others.values())))
     return told
+
+
+def table(facts: Mapping[str, object]) -> pd.DataFrame:
+    """What ``learn`` recorded, a row a kind: value (share refused), low, high, pictures.
+
+    Exact binomial limits (Clopper and Pearson 1934), counting pictures.
+    """
+    rows = {}
+    for what, share in facts["refused"].items():
+        count = facts["photographs"] if what == "photographs" else facts["test_films"]
+        limits = stats.binomtest(round(share * count), count).proportion_ci(method="exact")
+        rows[what] = {"value": share, "low": limits.low, "high": limits.high, "pictures": count}
+    return pd.DataFrame(rows).T.astype({"pictures": int})
 
 
 def learn(films: pd.DataFrame, pictures: np.ndarray) -> tuple[keras.Model, dict[str, object]]:

@@ -65,14 +65,14 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
 def checked(results: Path = config.RESULTS) -> str:
     """What the input check refuses, of films and of other things."""
     facts = record.noted(results, gate.NAME)
-    refused = facts["refused"]
-    turned = min(refused[way] for way in ("turned left", "turned right", "upside down"))
+    told = {what: telling.percent(row) for what, row in gate.table(facts).iterrows()}
+    turned = gate.table(facts).loc[["turned left", "turned right", "upside down"]]
     return (
-        f"The check refuses {refused['films']:.1%} of the {facts['test_films']} test films; of the "
-        f"same films turned or upside down at least {turned:.1%}; of noise "
-        f"{refused['noise']:.1%}, of pages of text {refused['pages of text']:.1%}, of "
+        f"The check refuses {told['films']} of the {facts['test_films']} test films; of the same "
+        f"films turned or upside down {telling.percent(turned.loc[turned['value'].idxmin()])}, of "
+        f"noise {told['noise']}, of pages of text {told['pages of text']}, of "
         f"{facts['photographs']} photographs and drawings it has never seen "
-        f"{refused['photographs']:.1%}. Other parts of the body were not at hand."
+        f"{told['photographs']}. Other parts of the body were not at hand."
     )
 
 
