@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -89,16 +90,17 @@ def _explainer(folder: str | None, predictor: Predictor) -> Sink:
     """A PNG a film into ``folder``: the film, its lungs, where the network looked."""
     if folder is None:
         return lambda answer: None
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
 
     def draw(answer: Answer) -> None:
         if answer.error is not None:
             return
         stem = Path(answer.path).stem
-        taken[stem] = taken.get(stem, 0) + 1
-        number = f"-{taken[stem]}" if taken[stem] > 1 else ""
+        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        taken.add(name)
         figure = picture(answer, predictor)
-        with files.whole(Path(folder) / f"{stem}{number}.png") as part:
+        with files.whole(Path(folder) / f"{name}.png") as part:
             figure.savefig(part, dpi=110)
         plt.close(figure)
 

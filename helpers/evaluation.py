@@ -152,8 +152,14 @@ def interval(drawn: pd.DataFrame | pd.Series) -> tuple[np.ndarray, np.ndarray]:
 def estimate(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Metrics of one network with 95% limits: rows METRICS, columns value, low, high."""
     low, high = interval(draws(scores, threshold))
-    table = pd.DataFrame({"value": point(scores, threshold)})
-    return table.assign(low=low, high=high).loc[list(METRICS)]
+    table = pd.DataFrame({"value": point(scores, threshold)}).assign(low=low, high=high)
+    y, called = scores["y"].to_numpy() == 1, scores["probability"].to_numpy() >= threshold
+    among = {"accuracy": y | ~y, "sensitivity": y, "specificity": ~y, "precision": called}
+    for metric, films in among.items():
+        if table.loc[metric, "value"] in (0.0, 1.0):  # of which a bootstrap knows nothing else
+            exact = limits((called == y)[films], scores["patient"][films])
+            table.loc[metric, ["low", "high"]] = exact["low"], exact["high"]
+    return table.loc[list(METRICS)]
 
 
 def compare(

@@ -243,3 +243,19 @@ def test_several_aurocs_at_once_are_scikit_learns():
     weights = rng.integers(0, 3, (5, 60)).astype(float)
     expected = [sk.roc_auc_score(y, p, sample_weight=row) for row in weights]
     np.testing.assert_allclose(evaluation.aurocs(y, p, weights), expected)
+
+
+def test_an_estimate_of_all_or_none_has_the_exact_limit():
+    scores = pd.DataFrame(
+        {
+            "y": np.repeat([0, 1], 50),
+            "probability": np.repeat([0.1, 0.9], 50),
+            "patient": [f"p{n}" for n in range(100)],
+        }
+    )
+    table = evaluation.estimate(scores, 0.5)
+    for metric, count in (("accuracy", 100), ("sensitivity", 50), ("specificity", 50)):
+        assert table.loc[metric, "value"] == 1
+        assert table.loc[metric, "low"] == pytest.approx(0.025 ** (1 / count))
+    none = evaluation.estimate(scores, 0.95)
+    assert none.loc["sensitivity", "high"] == pytest.approx(1 - 0.025 ** (1 / 50))
