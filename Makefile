@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JOBS ?= 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
@@ -37,8 +38,8 @@ notebook-check: setup
 data: setup ## get the full data set (1.2 GB) into data/chest_xray
 	$(BIN)/python -m helpers data
 
-train: setup ## train the whole study on the full set and write its record
-	$(BIN)/python -m helpers train
+train: setup ## train the whole study on the full set and write its record (JOBS=2: two at a time)
+	$(BIN)/python -m helpers train --jobs $(JOBS)
 
 trials: setup ## what led to the final network, on the full set (hours; resumes)
 	$(BIN)/python -m helpers trials

@@ -26,14 +26,23 @@ def data(arguments: argparse.Namespace) -> str:
 
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
-    from helpers import telling
+    from helpers import jobs, telling
     from helpers.study import Study
 
     study = Study(mode="train", schedule="short" if arguments.short else "full")
     _tell(study.films.describe())
-    for name in arguments.recipes or study.names:
+    names = arguments.recipes or study.names
+    if arguments.jobs > 1:
+        short = ("--short",) if arguments.short else ()
+        waiting = jobs.longest_first(
+            {name: study.clock.expected[study.recipe(name).name] for name in names}
+        )
+        _tell(f"{arguments.jobs} at a time; what each says is in {study.logs}")
+        jobs.side_by_side(waiting, arguments.jobs, study.logs, _tell, short)
+    for name in names:  # what was trained side by side is only read
         _tell(telling.line(study.run(name)))
-    study.close()
+    if not arguments.keep:
+        study.close()
     where = "data/results" if study.official else f"build/results-{study.schedule}"
     return f"the record of {len(arguments.recipes or study.names)} networks is in {where}"
 
@@ -161,9 +170,20 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
         if name == "train":
             sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
+            sub.add_argument("--jobs", type=_count, default=1, help="recipes trained side by side")
+            # Set by --jobs: the process that started this one will ask for the result.
+            sub.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
         if name == "predict":
             _predict_options(sub)
     return top
+
+
+def _count(text: str) -> int:
+    """A number of one or more, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than one")
+    return value
 
 
 def _share(text: str) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 @contextmanager
@@ -46,28 +48,38 @@ class BusyError(RuntimeError):
 
 
 @contextmanager
-def alone(lock: Path, what: str) -> Iterator[None]:
+def alone(lock: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """Hold ``lock``, a file with this process's number, while the block runs.
 
-    The lock of a process that is no more is taken over. ``what`` says what another run is doing.
+    The lock of a process that is no more is taken over. ``what`` says what another run is doing;
+    for ``patience`` seconds it is waited for.
 
     Raises:
         BusyError: another process holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    if _left_behind(lock):
-        lock.unlink(missing_ok=True)
-    try:
-        file = lock.open("x")
-    except FileExistsError:
+    until = time.monotonic() + patience
+    while (file := _taken(lock)) is None and time.monotonic() < until:
+        time.sleep(0.05)
+    if file is None:
         advice = "wait for it, or delete this file if there is none"
-        raise BusyError(f"{lock}: another run is {what}; {advice}") from None
+        raise BusyError(f"{lock}: another run is {what}; {advice}")
     try:
         with file:
             file.write(str(os.getpid()))
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _taken(lock: Path) -> TextIO | None:
+    """The lock, opened as one's own; None while another process has it."""
+    if _left_behind(lock):
+        lock.unlink(missing_ok=True)
+    try:
+        return lock.open("x")
+    except FileExistsError:
+        return None
 
 
 def _left_behind(lock: Path) -> bool:

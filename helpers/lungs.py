@@ -132,7 +132,8 @@ def training_batches(
         film, mask = (tf.cast(tf.gather(a, rows)[..., tf.newaxis], tf.float32) for a in (x, y))
         return _changed(film, mask, tf.stack([seed, 1000 + 32 * step]))
 
-    return tf.data.Dataset.range(steps * epochs, output_type=tf.int32).map(batch).prefetch(2)
+    numbers = tf.data.Dataset.range(steps * epochs, output_type=tf.int32)
+    return generators.steady(numbers.map(batch).prefetch(2))
 
 
 def loss(truth: tf.Tensor, found: tf.Tensor) -> tf.Tensor:

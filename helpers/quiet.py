@@ -33,9 +33,8 @@ def import_tensorflow() -> None:
 
     # Its advice on retracing is for programs that predict in a loop; ours asks several networks.
     tensorflow.get_logger().setLevel("ERROR")
-    # On two cores TensorFlow sometimes runs all its threads on one of them for a whole training,
-    # which then takes twice as long. One thread an operation, two operations at once: never.
-    if (os.cpu_count() or 1) <= 2:
+    # Trainings side by side share the processor; see helpers/jobs.py.
+    threads = os.environ.get("STUDY_THREADS", "")
+    if threads.isdecimal():
         with suppress(RuntimeError):  # TensorFlow is in use already
-            tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-            tensorflow.config.threading.set_inter_op_parallelism_threads(2)
+            tensorflow.config.threading.set_intra_op_parallelism_threads(int(threads))

@@ -252,10 +252,12 @@ def note_opening(root: Path, recipe: Recipe, films: int) -> None:
     """Add a line to the ledger: the test films are about to be scored with this recipe."""
     path = root / LEDGER
     head = "date,recipe,recipe_digest,seeds,films\n"
-    past = path.read_text(encoding="utf-8") if path.is_file() else head
-    date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    seeds = " ".join(map(str, recipe.seeds))
-    files.write_text(path, f"{past}{date},{recipe.name},{recipe.digest()},{seeds},{films}\n")
+    # Trainings side by side may end together; neither line may be lost.
+    with files.alone(root / f".{LEDGER}.lock", "writing the ledger", patience=10.0):
+        past = path.read_text(encoding="utf-8") if path.is_file() else head
+        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        seeds = " ".join(map(str, recipe.seeds))
+        files.write_text(path, f"{past}{date},{recipe.name},{recipe.digest()},{seeds},{films}\n")
 
 
 def openings(root: Path) -> pd.DataFrame:

@@ -266,6 +266,11 @@ class Study:
         """Where trainings of this run keep what they need to go on."""
         return self._build / "training" / self.schedule
 
+    @property
+    def logs(self) -> Path:
+        """Where trainings that run side by side write what they say."""
+        return self._work / "logs"
+
     def close(self) -> None:
         """Forget the state of this run's trainings; the next run trains afresh.
 

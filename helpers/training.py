@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from helpers import files, generators, models
+from helpers import files, generators, models, quick
 from helpers.recipes import Recipe
 
 # Called with the epochs done (a float: part of an epoch counts) and the latest logs.
@@ -45,7 +45,7 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
 def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
-    model = models.build(recipe.builder, recipe.side)
+    model = quick.quickened(models.build(recipe.builder, recipe.side))
     rate = learning_rate(recipe, steps)
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "adamw":
