@@ -42,10 +42,11 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
     )
 
 
-def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
-    """Build the recipe's network with seeded weights, ready to fit."""
+def compiled(recipe: Recipe, steps: int, seed: int, swift: bool = True) -> keras.Model:
+    """Build the recipe's network with seeded weights, ready to fit, by default in quick layers."""
     keras.utils.set_random_seed(seed)
-    model = quick.quickened(models.build(recipe.builder, recipe.side))
+    model = models.build(recipe.builder, recipe.side)
+    model = quick.quickened(model) if swift else model
     rate = learning_rate(recipe, steps)
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "adamw":

@@ -67,7 +67,7 @@ def test_only_batch_normalisation_is_swapped_and_dropout_stays_the_models_own():
     for layer in quick.quickened(plain).layers:
         swapped = isinstance(layer, quick.BatchNormalization)
         assert swapped == isinstance(kept[layer.name], layers.BatchNormalization)
-        assert swapped or layer is kept[layer.name]
+        assert layer is kept[layer.name] or not isinstance(layer, layers.Dropout)
 
 
 def test_weights_kept_by_one_can_be_read_by_the_other(tmp_path, films):
