@@ -8,12 +8,19 @@ interrupted goes on at the step it had reached.
 from __future__ import annotations
 
 import math
+import os
+import sys
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
+
+from helpers import pixels
+
+THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 
 @dataclass(frozen=True)
@@ -94,27 +101,17 @@ def augment(
         tf.convert_to_tensor(seed, tf.int32),
     )
     count, side = tf.shape(pictures)[0], pictures.shape[1]
+    draws: pixels.Draws = {}
     if augmentation.moves:
-        pictures = tf.raw_ops.ImageProjectiveTransformV3(
-            images=pictures,
-            transforms=transforms(augmentation, count, side, seed),
-            output_shape=[side, side],
-            fill_value=0.0,
-            interpolation="BILINEAR",
-            fill_mode="CONSTANT",
-        )
+        draws["maps"] = transforms(augmentation, count, side, seed)
     if augmentation.letters:
-        pictures = _stamp(pictures, augmentation.letters, count, seed)
+        draws |= _letters(augmentation.letters, count, side, seed)
     if augmentation.sharpness:
-        pictures = _sharpen(pictures, augmentation.sharpness, count, seed)
+        most = augmentation.sharpness
+        draws["sharpness"] = _uniform(seed, 12, count, -min(most, 1.0), most)
     if augmentation.tones:
-        pictures = _retone(pictures / 255.0, augmentation, count, seed) * 255.0
-    return pictures
-
-
-def _column(values: tf.Tensor) -> tf.Tensor:
-    """One value a film, shaped to act on (n, side, side, 1)."""
-    return tf.reshape(values, [-1, 1, 1, 1])
+        draws |= _tones(augmentation, count, tf.size(pictures), seed)
+    return pixels.changed(pictures, draws) if draws else pictures
 
 
 def _letter(side: int) -> tf.Tensor:
@@ -125,57 +122,40 @@ def _letter(side: int) -> tf.Tensor:
     return tf.constant(np.asarray(film)[np.newaxis, ..., np.newaxis], tf.float32)
 
 
-def _stamp(x: tf.Tensor, share: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Stamp a letter on a ``share`` of the films, anywhere, 5% to 15% of the side high."""
-    side = x.shape[1]
+def _letters(share: float, count: tf.Tensor, side: int, seed: tf.Tensor) -> pixels.Draws:
+    """A letter for a ``share`` of the films, anywhere, 5% to 15% of the side high."""
     # A map takes output to input pixels: the letter shrinks by ``wide`` and by ``high``.
     high = 0.5 / _uniform(seed, 13, count, 0.05, 0.15)
     wide = high * _uniform(seed, 14, count, 1.0, 2.0)  # burnt-in letters are narrow
     column, row = (_uniform(seed, stream, count, 0.05, 0.95) * side for stream in (15, 16))
     zero, centre = tf.zeros_like(high), (side - 1) / 2
     maps = [wide, zero, centre - wide * column, zero, high, centre - high * row, zero, zero]
-    letters = tf.raw_ops.ImageProjectiveTransformV3(
-        images=tf.repeat(_letter(side), count, axis=0),
-        transforms=tf.stack(maps, axis=1),
-        output_shape=[side, side],
-        fill_value=0.0,
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
+    return {
+        "letter": _letter(side),
+        "letter_maps": tf.stack(maps, axis=1),
+        "stamped": tf.cast(_uniform(seed, 17, count, 0, 1) < share, tf.float32),
+    }
+
+
+def _tones(
+    augmentation: Augmentation, count: tf.Tensor, numbers: tf.Tensor, seed: tf.Tensor
+) -> pixels.Draws:
+    """Gamma, contrast, brightness and the strength of noise; ``numbers`` words to make it of."""
+    gamma, contrast, brightness = (
+        _uniform(seed, stream, count, -most, most)
+        for stream, most in (
+            (7, augmentation.gamma),
+            (8, augmentation.contrast),
+            (9, augmentation.brightness),
+        )
     )
-    drawn = _column(tf.cast(_uniform(seed, 17, count, 0, 1) < share, tf.float32))
-    return tf.maximum(x, letters * drawn)
-
-
-def _sharpen(x: tf.Tensor, most: float, count: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Take away or add fine detail: what a 5 x 5 binomial filter removes, times -1..``most``."""
-    side = x.shape[1]
-    # Sums of shifted films: several times faster than a convolution of a single channel.
-    wide = tf.pad(x, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="SYMMETRIC")
-    binomial = tuple(enumerate((1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)))
-    wide = tf.add_n([wide[:, k : k + side] * share for k, share in binomial])
-    detail = x - tf.add_n([wide[:, :, k : k + side] * share for k, share in binomial])
-    amount = _column(_uniform(seed, 12, count, -min(most, 1.0), most))
-    return tf.clip_by_value(x + amount * detail, 0.0, 255.0)
-
-
-def _retone(
-    x: tf.Tensor, augmentation: Augmentation, count: tf.Tensor, seed: tf.Tensor
-) -> tf.Tensor:
-    """Gamma, contrast about the film's mean, brightness, noise, in this order; stays in 0..1."""
-
-    def draw(stream: int, low: float, high: float) -> tf.Tensor:
-        return tf.reshape(_uniform(seed, stream, count, low, high), [-1, 1, 1, 1])
-
-    gamma = tf.exp(draw(7, -augmentation.gamma, augmentation.gamma))
-    contrast = tf.exp(draw(8, -augmentation.contrast, augmentation.contrast))
-    # The power, six times faster than tf.pow; the logarithm of black is -inf, its power 0.
-    x = tf.exp(gamma * tf.math.log(tf.clip_by_value(x, 0.0, 1.0)))
-    mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
-    x = (x - mean) * contrast + mean + draw(9, -augmentation.brightness, augmentation.brightness)
+    draws = {"gamma": tf.exp(gamma), "contrast": tf.exp(contrast), "brightness": brightness}
     if augmentation.noise:
-        grain = tf.random.stateless_normal(tf.shape(x), seed + [0, 10])
-        x = x + grain * draw(11, 0.0, augmentation.noise)
-    return tf.clip_by_value(x, 0.0, 1.0)
+        # An even number of them: they are turned to normal numbers in pairs.
+        shape = [numbers + numbers % 2]
+        draws["words"] = tf.random.stateless_uniform(shape, seed + [0, 10], None, None, tf.int32)
+        draws["noise"] = _uniform(seed, 11, count, 0.0, augmentation.noise)
+    return draws
 
 
 def train_set(
@@ -205,6 +185,7 @@ def train_set(
     count, steps = len(pictures), steps_per_epoch(len(pictures), batch_size)
 
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        step = _aside(step)
         epoch, place = step // steps, step % steps
         order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, epoch])
         chosen = tf.gather(order, (place * batch_size + tf.range(batch_size)) % count)
@@ -215,7 +196,27 @@ def train_set(
         return (x, y) if counts is None else (x, y, tf.gather(counts, chosen)[:, tf.newaxis])
 
     numbers = tf.data.Dataset.range(first_epoch * steps, epochs * steps, output_type=tf.int32)
-    return steady(numbers.map(batch, num_parallel_calls=2).prefetch(4))
+    made = steady(numbers.map(batch, num_parallel_calls=THREADS).prefetch(4))
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = THREADS
+    options.threading.max_intra_op_parallelism = 1
+    return made.with_options(options)
+
+
+def _aside(step: tf.Tensor) -> tf.Tensor:
+    """``step`` as it is; the thread that asks gives way to the network's from then on (Linux).
+
+    So films are prepared in the moments that a step of training leaves a core idle, rather than
+    at its cost. Where the network has to wait for films its cores are idle.
+    """
+    if sys.platform != "linux":
+        return step
+
+    def give_way(step: np.ndarray) -> np.ndarray:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        return step
+
+    return tf.ensure_shape(tf.numpy_function(give_way, [step], tf.int32), ())
 
 
 def steady(batches: tf.data.Dataset) -> tf.data.Dataset:
