@@ -23,6 +23,9 @@ BUILD = ROOT / "build"
 # to it first, so that every source of a film gives (nearly) the same pixels to a network.
 SOURCE_SIZE = 224
 
+# Mean width, height and bytes of the original files (data/README.md).
+ORIGINALS = {"NORMAL": (1686, 1379, 551_000), "PNEUMONIA": (1195, 820, 85_000)}
+
 # One seed for everything that is drawn once: the split, the bootstrap, example films.
 SEED = 2018  # the year the films were published
 

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from helpers import pixels
+from helpers.shelf import Pictures, Shelf
 
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 
@@ -159,7 +160,7 @@ def _tones(
 
 
 def train_set(
-    pictures: np.ndarray,
+    pictures: Pictures,
     labels: np.ndarray,
     *,
     batch_size: int,
@@ -180,7 +181,7 @@ def train_set(
         ValueError: no films, or not as many labels as films.
     """
     _check(pictures, labels)
-    films, target = tf.constant(pictures), tf.constant(labels, tf.float32)
+    films, target = _fetcher(pictures), tf.constant(labels, tf.float32)
     counts = None if weights is None else tf.constant(weights, tf.float32)
     count, steps = len(pictures), steps_per_epoch(len(pictures), batch_size)
 
@@ -189,7 +190,7 @@ def train_set(
         epoch, place = step // steps, step % steps
         order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, epoch])
         chosen = tf.gather(order, (place * batch_size + tf.range(batch_size)) % count)
-        x = tf.cast(tf.gather(films, chosen)[..., tf.newaxis], tf.float32)
+        x = films(chosen)
         if augmentation is not None:
             x = augment(x, augmentation, tf.stack([seed, 1000 + 16 * step]))
         y = tf.gather(target, chosen)[:, tf.newaxis]
@@ -235,23 +236,40 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return math.ceil(count / batch_size)
 
 
-def val_set(pictures: np.ndarray, labels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
+def val_set(pictures: Pictures, labels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
     """Validation films in their order, unchanged; shapes as in ``train_set``."""
     _check(pictures, labels)
-    films = tf.data.Dataset.from_tensor_slices((pictures, labels.astype(np.float32)))
-    films = films.batch(batch_size).map(
-        lambda x, y: (tf.cast(x[..., tf.newaxis], tf.float32), y[:, tf.newaxis])
-    )
-    return steady(films.prefetch(2))
+    films, target = _fetcher(pictures), tf.constant(labels, tf.float32)
+    rows = tf.data.Dataset.range(len(pictures), output_type=tf.int32).batch(batch_size)
+    batches = rows.map(lambda some: (films(some), tf.gather(target, some)[:, tf.newaxis]))
+    return steady(batches.prefetch(2))
 
 
-def test_set(pictures: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
+def test_set(pictures: Pictures, *, batch_size: int) -> tf.data.Dataset:
     """Test films in their order, unchanged, without labels: prediction cannot see them."""
     placeholder = np.zeros(len(pictures), np.float32)
     return val_set(pictures, placeholder, batch_size=batch_size).map(lambda x, y: x)
 
 
-def _check(pictures: np.ndarray, labels: np.ndarray) -> None:
+def _fetcher(pictures: Pictures) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the films at some rows, (b, side, side, 1) float32: from memory or from disk."""
+    if isinstance(pictures, Shelf):
+        side = pictures.shape[1]
+
+        def read(rows: tf.Tensor) -> tf.Tensor:
+            found = tf.numpy_function(pictures.read, [rows], tf.uint8)
+            return tf.ensure_shape(found, (rows.shape[0], side, side))
+
+    else:
+        films = tf.constant(pictures)
+
+        def read(rows: tf.Tensor) -> tf.Tensor:
+            return tf.gather(films, rows)
+
+    return lambda rows: tf.cast(read(rows)[..., tf.newaxis], tf.float32)
+
+
+def _check(pictures: Pictures, labels: np.ndarray) -> None:
     if len(pictures) == 0:
         raise ValueError("no films to make batches of")
     if len(pictures) != len(labels):

@@ -15,7 +15,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 # What was drawn for a batch, by name; what is absent is not changed.
 Draws = dict[str, tf.Tensor]
 
-# Each change apart: in one, XLA would move a film anew for each of the pixels that sharpening reads.
+# Each change apart: in one, XLA would move a film anew for every pixel that sharpening reads.
 compiled = tf.function(jit_compile=True)
 
 

@@ -29,6 +29,7 @@ from helpers import (
     views,
 )
 from helpers.recipes import Recipe
+from helpers.shelf import Pictures, Shelf
 
 MODES = ("replay", "train")
 SCHEDULES = ("full", "short")
@@ -180,22 +181,28 @@ class Study:
 
     # -- films as a network sees them ------------------------------------------------------
 
-    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, dict[str, np.ndarray]]:
+    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, dict[str, Pictures]]:
         """The films at hand that can be read, as the recipe's networks see them.
 
-        Returns the films and, for each of the recipe's views, (n, side, side) uint8 in their order.
+        Returns the films and, for each of the recipe's views, (n, side, side) uint8 in their order:
+        arrays, or shelves where those would take too much of the memory.
         """
         if recipe.views == ("film",):
             films, seen = dataset.load(self.films, recipe.side)
             return films, {"film": seen}
         films, whole = dataset.load(self.films, config.SOURCE_SIZE)
-        if self._found is None and not set(recipe.views) <= set(views.WHOLE):
+        cut = not set(recipe.views) <= set(views.WHOLE)
+        if isinstance(whole, Shelf):
+            network = self._lung_network(films, whole) if cut else None
+            cache = config.cache_folder()
+            return films, views.shelved(recipe.views, whole, network, recipe.side, cache)
+        if self._found is None and cut:
             self._found = lungs.find(self._lung_network(films, whole), whole)
         return films, {
             view: views.look(view, whole, self._found, recipe.side) for view in recipe.views
         }
 
-    def _lung_network(self, films: dataset.Films, whole: np.ndarray) -> keras.Model:
+    def _lung_network(self, films: dataset.Films, whole: Pictures) -> keras.Model:
         """The network that finds lungs: trained in this run, or as recorded.
 
         Recorded also where the films at hand hold too few with a drawn mask to learn from.
@@ -211,7 +218,7 @@ class Study:
                 files.write_text(done, "")
         return record.load_network(root, lungs.NAME)
 
-    def _learn_lungs(self, films: dataset.Films, whole: np.ndarray, root: Path) -> None:
+    def _learn_lungs(self, films: dataset.Films, whole: Pictures, root: Path) -> None:
         """Train the network that finds lungs and record it."""
         epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
         start = time.perf_counter()
@@ -245,7 +252,7 @@ class Study:
         self,
         recipe: Recipe,
         films: dataset.Films,
-        pictures: dict[str, np.ndarray],
+        pictures: dict[str, Pictures],
         root: Path,
         work: Path,
     ) -> None:
@@ -281,7 +288,7 @@ class Study:
         (self._work / f"{lungs.NAME}-finished").unlink(missing_ok=True)
 
     def _fit(
-        self, recipe: Recipe, films: pd.DataFrame, pictures: dict[str, np.ndarray], work: Path
+        self, recipe: Recipe, films: pd.DataFrame, pictures: dict[str, Pictures], work: Path
     ) -> dict[int, training.Fitted]:
         """Train every seed of a recipe; the dummy has nothing to train."""
         y, part = (films["label"] == "PNEUMONIA").to_numpy().astype(int), films["part"].to_numpy()
@@ -321,7 +328,7 @@ class Study:
 def _assemble(
     recipe: Recipe,
     films: dataset.Films,
-    pictures: dict[str, np.ndarray],
+    pictures: dict[str, Pictures],
     fitted: dict[int, training.Fitted],
     schedule: str,
 ) -> record.Record:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from helpers import files, generators, models, quick
 from helpers.recipes import Recipe
+from helpers.shelf import Pictures
 
 # Called with the epochs done (a float: part of an epoch counts) and the latest logs.
 Report = Callable[[float, dict[str, float]], None]
@@ -162,8 +163,8 @@ def _floats(logs: dict[str, float] | None) -> dict[str, float]:
 def fit(
     recipe: Recipe,
     seed: int,
-    train: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray],
+    train: tuple[Pictures, np.ndarray],
+    validation: tuple[Pictures, np.ndarray],
     folder: Path,
     report: Report | None = None,
     weights: np.ndarray | None = None,
@@ -236,13 +237,12 @@ def _best_epoch(rows: list[dict[str, float]]) -> int:
     return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
 
 
-def predict(model: keras.Model, pictures: np.ndarray, mirrored: bool = False) -> np.ndarray:
+def predict(model: keras.Model, pictures: Pictures, mirrored: bool = False) -> np.ndarray:
     """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64.
 
     ``mirrored`` gives the mean of the answers to a film and to its mirror image.
     """
-    if mirrored:
-        both = [predict(model, seen) for seen in (pictures, pictures[:, :, ::-1])]
-        return np.mean(both, axis=0)
-    batches = generators.test_set(pictures, batch_size=128)
-    return model.predict(batches, verbose=0)[:, 0].astype(np.float64)
+    films = generators.test_set(pictures, batch_size=128)
+    ways = [films, films.map(lambda x: x[:, :, ::-1])] if mirrored else [films]
+    told = [model.predict(batches, verbose=0)[:, 0].astype(np.float64) for batches in ways]
+    return np.mean(told, axis=0)

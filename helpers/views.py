@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import keras
 import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from helpers import lungs
+from helpers import lungs, shelf
 from helpers.lungs import Found
+from helpers.shelf import Shelf
 
 # Of the side; how far beyond the outline a mask reaches, since what touches the pleura matters.
 RIM = 0.03
@@ -84,3 +87,19 @@ def look(view: str, pictures: np.ndarray, found: Found | None, side: int) -> np.
         raise ValueError(f"the view {view!r} needs the lungs, which were not looked for")
     seen = [VIEWS[view](picture, found, row, side) for row, picture in enumerate(pictures)]
     return np.array(seen, dtype=np.uint8).reshape(len(pictures), side, side)
+
+
+def shelved(
+    names: Sequence[str], pictures: Shelf, network: keras.Model | None, side: int, folder: Path
+) -> dict[str, Shelf]:
+    """Several views of films too many for the memory, as shelves of nameless files in ``folder``.
+
+    ``network`` finds the lungs; None where no view needs them. Films, lungs and views are held
+    for a few hundred films at a time.
+    """
+    writers = {name: shelf.Writer(side, folder) for name in names}
+    for piece in shelf.pieces(pictures):
+        found = lungs.find(network, piece) if network is not None else None
+        for name, writer in writers.items():
+            writer.add(look(name, piece, found, side))
+    return {name: writer.shelf() for name, writer in writers.items()}

@@ -54,7 +54,8 @@ def test_a_failure_is_told_with_its_reason_after_the_others_were_tried(started, 
     told = []
     with pytest.raises(RuntimeError, match=r"^cnn_1: cnn_1: no films \(.*cnn_1\.log\)$"):
         jobs.side_by_side(["cnn_1", "cnn_2"], 1, tmp_path, told.append)
-    assert told == ["cnn_2: trained"] and [name for name, *_ in started] == ["cnn_1", "cnn_2"]
+    assert told == ["cnn_2: trained"]
+    assert [name for name, *_ in started] == ["cnn_1", "cnn_2"]
 
 
 def test_side_by_side_means_as_many_at_a_time_as_asked_for(monkeypatch, tmp_path):
