@@ -65,5 +65,5 @@ def test_tones_are_gamma_contrast_brightness_and_grain_in_this_order(films):
 
 
 def test_an_odd_number_of_pixels_gets_its_noise():
-    grey = np.full((1, 5, 5, 1), 128, np.float32)
+    grey = np.full((3, 5, 5, 1), 128, np.float32)
     assert np.ptp(generators.augment(grey, Augmentation(noise=0.2), [1, 2])) > 1
