@@ -37,11 +37,14 @@ class Runner(NotebookClient):
 
 
 def execute(
-    notebook: Path = config.NOTEBOOK, settings: Mapping[str, str] | None = None
+    notebook: Path = config.NOTEBOOK,
+    settings: Mapping[str, str] | None = None,
+    timing: bool = False,
 ) -> nbformat.NotebookNode:
     """Run all cells of ``notebook`` in a fresh kernel and return it with its outputs.
 
-    ``settings`` are environment variables for the kernel, for instance STUDY_MODE.
+    ``settings`` are environment variables for the kernel, for instance STUDY_MODE; with ``timing``
+    each cell's metadata tells when it ran.
 
     Raises:
         RuntimeError: a cell failed, or the kernel was stopped; the message says which.
@@ -54,7 +57,7 @@ def execute(
         node,
         timeout=None,
         kernel_name="python3",
-        record_timing=False,
+        record_timing=timing,
         coalesce_streams=True,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors, not advice on transports
         resources={"metadata": {"path": str(notebook.parent)}},

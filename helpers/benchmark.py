@@ -1,0 +1,289 @@
+"""Speed and scale measured on this machine, part by part, into ``data/results/benchmark.json``.
+
+What is compared runs in turn, pair by pair, so that a machine that slows down slows both. Times are
+of the machine they were taken on; ratios of pairs are what carries over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+import nbformat
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from helpers import config, dataset, files, page, peaks, recipes, record, rivals, study, ways
+from helpers import predict as predicting
+from helpers.recipes import Recipe
+
+FILE = "benchmark.json"
+RECIPES = ("cnn_4", "final")
+REPEATS = 5
+STEPS, EPOCHS = 25, 2  # of one measurement; an epoch is 800 films
+ENLARGED = 96  # films made as large as the originals; linked again and again to fill an epoch
+TIMES = (1, 10, 100)  # how many films there are, in multiples
+TIGHT = 8.0  # MiB of memory that the growth is measured with: even the least has to stream
+
+Tell = Callable[[str], None]
+Rate = Callable[[], float]
+
+
+def run(parts: Iterable[str], path: Path, tell: Tell, against: Path | None = None) -> Path:
+    """Measure ``parts`` (of ``PARTS``); what is measured is written at once, the rest kept.
+
+    ``against`` is another checkout of the project, whose training is compared with this one's.
+
+    Raises:
+        ValueError: an unknown part.
+    """
+    parts = list(parts) or list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    for part in parts:
+        tell(f"{part} …")
+        start = time.perf_counter()
+        measured = before(against) if part == "before" else PARTS[part]()
+        if measured is None:
+            continue
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        took = round(time.perf_counter() - start, 1)
+        found[part] = {"cores": os.cpu_count(), "took": took, **record.circumstances(), **measured}
+        files.write_text(path, json.dumps(_rounded(found), indent=1) + "\n")
+    return path
+
+
+def _rounded(value: Any) -> Any:
+    """Plain data with its floats to four significant digits."""
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+# -- training -----------------------------------------------------------------------------------
+
+
+def training() -> dict[str, Any]:
+    """Films a second by each way of feeding, each measured right beside ours; the ceiling."""
+    table = dataset.packaged().table.query("part == 'training'")
+    some = table.sample(STEPS * 32, random_state=config.SEED)
+    pairs = []
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        large = ways.enlarged(some.head(ENLARGED), root / "large")
+        folders = {
+            "small copies": ways.linked(some, root / "small", len(some)),
+            "originals' size": ways.linked(large, root / "originals", len(some)),
+        }
+        for recipe in map(recipes.get, RECIPES):
+            pairs += _pairs(recipe, some, folders)
+    limit = {name: _limit(recipes.get(name)) for name in RECIPES}
+    return {"pairs": pairs, "limit": limit}
+
+
+def _pairs(recipe: Recipe, films: pd.DataFrame, folders: dict[str, Path]) -> list[dict[str, Any]]:
+    """Rates of each way and of ours right after it, ``REPEATS`` times."""
+    ours, others = _rates(recipe, films, folders)
+    rows = []
+    for repeat in tqdm(range(REPEATS), desc=recipe.title):
+        for (way, source), other in others.items():
+            # Who goes first changes from repeat to repeat.
+            first, second = (other, ours) if repeat % 2 else (ours, other)
+            told = {first: first(), second: second()}
+            named = {"recipe": recipe.name, "way": way, "source": source, "repeat": repeat}
+            rows.append({**named, "rate": told[other], "ours": told[ours]})
+    return rows
+
+
+def _rates(
+    recipe: Recipe, films: pd.DataFrame, folders: dict[str, Path]
+) -> tuple[Rate, dict[tuple[str, str], Rate]]:
+    """What measures our way once, and each other way; every network is built once."""
+    pictures, _ = dataset.read_all(list(films["path"]), recipe.side)
+    y = (films["label"] == "PNEUMONIA").to_numpy().astype(int)
+
+    def timed(model: keras.Model, feed: Callable[[], Iterable[Any]]) -> Rate:
+        return lambda: ways.rate(model, feed(), recipe.batch_size, STEPS, EPOCHS)
+
+    swift = ways.network(recipe)
+    others: dict[tuple[str, str], Rate] = {
+        ("ceiling", "memory"): timed(ways.network(recipe), lambda: ways.constant(recipe))
+    }
+    for source, folder in folders.items():
+        for way in (ways.image_data_generator, ways.image_dataset):
+            plain = ways.network(recipe, swift=False)
+            others[way.__name__, source] = timed(
+                plain, lambda way=way, folder=folder: way(recipe, folder)
+            )
+    if rivals.has("torch"):
+        settings = (recipe, pictures, y, STEPS, EPOCHS)
+        others["torch", "memory"] = lambda: rivals.torch_rate(*settings)
+    return timed(swift, lambda: ways.ours(recipe, pictures, y)), others
+
+
+def _limit(recipe: Recipe) -> dict[str, Any]:
+    """What a film costs, what the processor can do, and where a step's time goes."""
+    return {
+        "multiply_adds": ways.multiply_adds(ways.network(recipe)),
+        "matrix_rate": ways.matrix_rate(),
+        "milliseconds": ways.where_time_goes(recipe),
+    }
+
+
+# -- before and after ---------------------------------------------------------------------------
+
+
+def before(other: Path | None) -> dict[str, Any] | None:
+    """Seconds an epoch of each recipe takes with this checkout and with ``other``, in turn."""
+    if other is None:
+        return None
+    rows = []
+    for repeat in range(3):
+        for name, root in (("here", config.ROOT), ("before", other.resolve())):
+            told = peaks.epochs(root)
+            rows += [{"code": name, "repeat": repeat, **row} for row in told]
+    return {"epochs": rows}
+
+
+# -- time to the result -------------------------------------------------------------------------
+
+
+def result() -> dict[str, Any]:
+    """Films a second of two large networks as peers would train them, one epoch extrapolated."""
+    rows = {}
+    for build in (keras.applications.EfficientNetB0, keras.applications.ResNet50):
+        model = build(
+            weights=None, input_shape=(224, 224, 1), classes=1, classifier_activation="sigmoid"
+        )
+        model.compile(optimizer="adam", loss="binary_crossentropy", jit_compile=False)
+        recipe = dataclasses.replace(recipes.get("final"), side=224)
+        rows[model.name] = ways.rate(model, ways.constant(recipe), recipe.batch_size, 1, 2)
+    return {"peers": rows}
+
+
+# -- prediction ---------------------------------------------------------------------------------
+
+
+def prediction() -> dict[str, Any]:
+    """One film cold and warm, a folder of films, and one member against ONNX Runtime."""
+    films = dataset.packaged().table.query("part == 'test'")
+    with tempfile.TemporaryDirectory() as name:
+        count = len(study.Study().recorded("final").scores("test"))
+        folder = ways.linked(films, Path(name) / "films", count)
+        one = [peaks.cost(["-m", "helpers", "predict", films["path"].iloc[0]]) for _ in range(3)]
+        many = peaks.cost(["-m", "helpers", "predict", str(folder)])
+    ready = predicting.Predictor()
+    warm = [_seconds(functools.partial(ready.one, path)) for path in films["path"].head(40)]
+    return {
+        "cold": [told.seconds for told in one],
+        "warm": warm[8:],
+        "folder": {"films": count, "seconds": many.seconds},
+        "onnx": _against_onnx(films),
+    }
+
+
+def _against_onnx(films: pd.DataFrame) -> list[dict[str, Any]]:
+    """Seconds a call of one member takes, ours and ONNX Runtime's, in turn; empty without it."""
+    if not (rivals.has("onnxruntime") and rivals.has("tf2onnx")):
+        return []
+    recipe = recipes.get("final")
+    model = record.load_member(config.RESULTS, recipe, recipe.seeds[0])
+    calls = {"ours": predicting.swift(model), "onnx": rivals.onnx_predictor(model)}
+    rows = []
+    for count in (1, 32):
+        pictures, _ = dataset.read_all(list(films["path"].head(count)), recipe.side)
+        apart = np.ptp([np.ravel(call(pictures)) for call in calls.values()], axis=0).max()
+        for _ in range(60):
+            seconds = {
+                name: _seconds(functools.partial(call, pictures)) for name, call in calls.items()
+            }
+            rows.append({"films": count, "apart": float(apart), **seconds})
+    return rows
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+# -- memory -------------------------------------------------------------------------------------
+
+
+def memory() -> dict[str, Any]:
+    """Greatest memory of replay, training and prediction, and how it grows with the films."""
+    rows = []
+    for times in TIMES:
+        rows.append({"what": "train", "times": times, **_plain(peaks.grown(times, TIGHT))})
+    whole = peaks.grown(TIMES[-1], None)
+    rows.append({"what": "train, as an array", "times": TIMES[-1], **_plain(whole)})
+    films = dataset.packaged().table.query("part == 'test'")
+    with tempfile.TemporaryDirectory() as name:
+        for times in TIMES:
+            folder = ways.linked(films, Path(name) / str(times), 16 * times)
+            told = peaks.cost(["-m", "helpers", "predict", str(folder)])
+            rows.append({"what": "predict", "times": times, **_plain(told)})
+    return {"peaks": rows}
+
+
+def _plain(cost: peaks.Cost) -> dict[str, float]:
+    return {"seconds": cost.seconds, "megabytes": cost.peak}
+
+
+# -- the notebook -------------------------------------------------------------------------------
+
+
+def notebook() -> dict[str, Any]:
+    """Seconds of a replay of the whole notebook, its slowest cells, its memory."""
+    code = "import sys; from helpers import benchmark; benchmark.replay(sys.argv[1])"
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        told = Path(name) / "cells.json"
+        for _ in range(3):
+            cost = peaks.cost(["-c", code, str(told)])
+            cells = json.loads(told.read_text())
+            rows.append({"seconds": cost.seconds, "megabytes": cost.peak, "cells": cells})
+    typical = sorted(rows, key=lambda row: row["seconds"])[1]
+    slowest = sorted(typical["cells"], key=lambda cell: -cell["seconds"])[:10]
+    return {"runs": [_plain_run(row) for row in rows], "slowest": slowest}
+
+
+def _plain_run(row: dict[str, Any]) -> dict[str, float]:
+    return {key: row[key] for key in ("seconds", "megabytes")}
+
+
+def replay(path: str) -> None:
+    """Execute the notebook from its record and write the seconds of each cell to ``path``."""
+    settings = {"STUDY_MODE": "replay", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    node = page.execute(settings=settings, timing=True)
+    Path(path).write_text(json.dumps(cells(node)))
+
+
+def cells(node: nbformat.NotebookNode) -> list[dict[str, Any]]:
+    """Number, first line and seconds of each cell that was executed with timing."""
+    rows = []
+    for cell in node.cells:
+        when = cell.metadata.get("execution", {})
+        if "shell.execute_reply" in when:
+            moments = (when["iopub.execute_input"], when["shell.execute_reply"])
+            start, end = (datetime.datetime.fromisoformat(moment) for moment in moments)
+            told = {"cell": cell.execution_count, "line": cell.source.strip().splitlines()[0]}
+            rows.append(told | {"seconds": (end - start).total_seconds()})
+    return rows
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    part.__name__: part for part in (training, result, prediction, memory, notebook)
+} | {"before": lambda: before(None)}
