@@ -438,38 +438,58 @@ def validation_against_test(
 def story(
     validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame], ax: Axes | None = None
 ) -> Axes:
-    """The study in one figure: AUROC of each network, promised and kept, with 95% intervals.
+    """The study in one figure: AUROC and specificity at the threshold, promised and kept.
 
-    ``validation`` and ``test`` are estimates by the network's title, in the story's order.
+    ``validation`` and ``test`` are estimates by the network's title, in the story's order. The
+    axes of AUROC are returned; given an ``ax``, AUROC alone is drawn on it.
     """
-    ax = axes_or_new(ax, height=4.0)
+    if ax is not None:
+        return _promise(validation, test, "AUROC", ax)
+    _, axes = plt.subplots(ncols=2, figsize=(WIDTH, 4.2))
+    for metric, panel in zip(STORY, axes, strict=True):
+        _promise(validation, test, metric, panel)
+    axes[0].legend(title="with 95% intervals", loc="lower right", fontsize=10)
+    finding = story_finding(validation, test)
+    axes[0].figure.suptitle(finding, fontsize=12, fontweight="bold", x=0.01, ha="left")
+    return axes[0]
+
+
+# What the story shows of each network, and what it is called there.
+STORY = {"AUROC": "AUROC", "specificity": "specificity at the threshold"}
+
+
+def _promise(
+    validation: Mapping[str, pd.DataFrame],
+    test: Mapping[str, pd.DataFrame],
+    metric: str,
+    ax: Axes,
+) -> Axes:
+    """One figure of each network on validation and on test films, the gap between them shaded."""
     names, spans = list(test), {}
     rows = (("validation", validation, config.FAINT), ("test", test, config.ACCENT))
     for part, tables, colour in rows:
-        table = pd.DataFrame({name: tables[name].loc["AUROC"] for name in names}).T
+        table = pd.DataFrame({name: tables[name].loc[metric] for name in names}).T
         reach = [table["value"] - table["low"], table["high"] - table["value"]]
-        ax.errorbar(names, table["value"], yerr=reach, color=colour, marker="o", lw=2, capsize=3)
+        line = {"color": colour, "marker": "o", "lw": 2, "capsize": 3, "label": f"{part} films"}
+        ax.errorbar(names, table["value"], yerr=reach, **line)
         spans[part] = table["value"]
-        low, high = (
-            evaluation.short(value) for value in (table["value"].min(), table["value"].max())
-        )
-        ax.text(
-            0.98,
-            0.93 if part == "validation" else 0.32,
-            f"{part} films: {low} to {high}",
-            transform=ax.transAxes,
-            ha="right",
-            color=config.INK if part == "validation" else colour,
-            fontweight="bold",
-        )
     ax.fill_between(names, spans["validation"], spans["test"], color=config.FAINT, alpha=0.15, lw=0)
-    gaps = spans["validation"] - spans["test"]
-    first, last = (evaluation.short(gaps[name]) for name in (names[0], names[-1]))
-    ax.set_title(
-        f"What validation promised, what new films kept: a gap of {first}, at last of {last}"
-    )
-    ax.set(ylabel="AUROC, 95% interval", ylim=(None, 1.02))
+    ends = {part: evaluation.short(value.iloc[-1]) for part, value in spans.items()}
+    ax.set_title(f"{names[-1]}: {ends['validation']} promised, {ends['test']} kept")
+    ax.set(ylabel=STORY[metric], ylim=(None, 1.01))
+    ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     return ax
+
+
+def story_finding(validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame]) -> str:
+    """What becomes of the gap between validation and test, from the first network to the last."""
+    told = []
+    for metric, place in (("AUROC", "in AUROC"), ("specificity", "at the threshold")):
+        gaps = [validation[n].loc[metric, "value"] - test[n].loc[metric, "value"] for n in test]
+        first, last = (evaluation.short(gap) for gap in (gaps[0], gaps[-1]))
+        verb = "narrows" if gaps[-1] < gaps[0] / 2 else "stays wide"
+        told.append(f"{verb} {place} ({first} to {last})")
+    return f"The gap {told[0]}; it {told[1]}"
 
 
 def seed_difference(
