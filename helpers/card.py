@@ -25,19 +25,10 @@ from helpers import (
     trust,
     verdict,
 )
+from helpers.front import markdown
 from helpers.study import Result, Study
 
 PATH = config.ROOT / "MODEL_CARD.md"
-
-
-def markdown(table: pd.DataFrame, first: str) -> str:
-    """A frame of text as a Markdown table; ``first`` heads its index."""
-    rows = [f"| {' | '.join([first, *map(str, table.columns)])} |"]
-    rows.append("|---" * (len(table.columns) + 1) + "|")
-    for name, values in table.iterrows():
-        label = ": ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-        rows.append(f"| {' | '.join([label, *map(str, values)])} |")
-    return "\n".join(rows)
 
 
 def details(final: Result) -> str:

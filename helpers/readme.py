@@ -12,6 +12,7 @@ from helpers import (
     counsel,
     evaluation,
     files,
+    front,
     gate,
     manifest,
     record,
@@ -43,16 +44,17 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
     everything = Study(results=results).run_all()
     films = manifest.read()
     blocks = {
-        "headline": telling.headline(everything["final"]),
+        **opening(everything),
+        **beside(everything),
         "films": (
             f"No account, nothing to fetch: {films['packaged'].sum():,} of the {len(films):,} real "
             "films come with a package in `requirements.txt`."
         ),
+        "commands": front.commands(len(everything)),
+        "predict": front.printed(),
+        "targets": front.targets_told(front.targets(everything["final"])),
         "table": f"{_table_head(everything)}\n\n{_markdown_table(everything)}",
-        "cure": (
-            f"{verdict.views_told(verdict.views_apart(everything['final']))}\n\n"
-            f"{verdict.rule_cost_told(everything['final'])} It was fixed beforehand and stands."
-        ),
+        "cure": cured(everything),
         "trust": trusted(),
         "check": checked(),
         "effort": effort(everything),
@@ -60,6 +62,42 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
     for name, content in blocks.items():
         text = fill(text, name, content)
     return text
+
+
+def opening(results: Mapping[str, Result]) -> dict[str, str]:
+    """The first blocks: the result, what was known before it, the key figure."""
+    return {
+        "headline": f"{telling.headline(results['final'])}\n\n{front.known_told(results)}",
+        "figure": front.picture(results),
+    }
+
+
+def beside(results: Mapping[str, Result]) -> dict[str, str]:
+    """The blocks on the peers: their figures and ours, what they are known to do."""
+    ours, practices = results["final"].estimate("test"), front.practices()
+    told = front.places_told(front.places(ours))
+    return {
+        "peers": f"{told} {front.alike_told(ours, front.alike(practices))}\n\n"
+        f"{front.peers_table(ours)}",
+        "practice": front.markdown(practices, ""),
+    }
+
+
+def cured(results: Mapping[str, Result]) -> str:
+    """What the final network gains and loses, what the lungs bring, and the rule's price."""
+    final, forerunner = results["final"], results["residual"]
+    gained = evaluation.compare(
+        forerunner.scores("test"),
+        final.scores("test"),
+        (forerunner.threshold, final.threshold),
+    )
+    return "\n\n".join(
+        [
+            verdict.cure_told(gained, final.estimate("test")),
+            verdict.views_told(verdict.views_apart(final)),
+            f"{verdict.rule_cost_told(final)} It was fixed beforehand and stands.",
+        ]
+    )
 
 
 def checked(results: Path = config.RESULTS) -> str:
@@ -77,16 +115,19 @@ def checked(results: Path = config.RESULTS) -> str:
 
 
 def trusted() -> str:
-    """Three findings of chapters 8 and 9, a line each."""
+    """Findings of chapters 8 and 9, a line each; of attention the one with a target first."""
     names, cuts = trust.titles(), reliance.thresholds()
     broken = {title: reliance.robustness(name, cuts[name]) for name, title in names.items()}
     lost = {title: reliance.loss(name) for name, title in names.items()}
-    looks = attention.looks_by_call(attention.looks())
+    looks = attention.looks()
+    found = attention.looks_by_call_told(attention.looks_by_call(looks))
     final = Study().run("final")
     return "\n".join(
         [
             f"* {reliance.robustness_told(lost, broken)}",
-            f"* {attention.looks_by_call_told(looks)}",
+            f"* {attention.looks_told(attention.looks_table(looks))}",
+            "* Measured on lungs that our own network found, where no target was set: "
+            f"{found[0].lower()}{found[1:]}",
             f"* {counsel.calibration_told(calibration.table(reliance.calibrated(final)))}",
         ]
     )
