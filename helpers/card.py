@@ -14,6 +14,7 @@ from helpers import (
     counsel,
     evaluation,
     files,
+    front,
     lungs,
     manifest,
     models,
@@ -106,9 +107,10 @@ def analyses(final: Result) -> str:
 
 def filled(text: str) -> str:
     """MODEL_CARD.md's text with all numbers from the record."""
-    final = Study().run("final")
+    results = Study().run_all()
+    final = results["final"]
     blocks = {
-        "headline": telling.headline(final),
+        "headline": f"{telling.headline(final)}\n\n{front.known_told(results)}",
         "details": details(final),
         "data": data(),
         "metrics": metrics(final),
