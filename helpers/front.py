@@ -68,19 +68,22 @@ def picture(results: Mapping[str, Result]) -> str:
     return f"![{text}](images/Story.png)"
 
 
+def _opened(result: Result, root: Path) -> pd.Timestamp:
+    """When the test films were first scored with a recipe."""
+    ledger = record.openings(root)
+    return pd.Timestamp(ledger.loc[ledger["recipe_digest"] == result.recipe.digest(), "date"].min())
+
+
 def known_told(results: Mapping[str, Result], root: Path = config.RESULTS) -> str:
     """What was known of the test films when the final network was made."""
-    ledger = record.openings(root).set_index("recipe_digest")["date"]
-    forerunner, final = (results[name] for name in ("residual", "final"))
-    times = [pd.Timestamp(ledger.loc[[r.recipe.digest()]].min()) for r in (forerunner, final)]
-    test = forerunner.estimate("test")
-    order = "before it" if times[0] < times[1] else "after it"
+    early, late = (_opened(results[name], root) for name in ("residual", "final"))
+    test = results["residual"].estimate("test")["value"].map(evaluation.short)
     return (
-        f"**Not blind:** its forerunner, the residual net, was scored on these films {order} "
-        f"({times[0]:%Y-%m-%d %H:%M} UTC, AUROC {evaluation.short(test.loc['AUROC', 'value'])}, "
-        f"specificity {evaluation.short(test.loc['specificity', 'value'])}; the final network "
-        f"{times[1]:%Y-%m-%d %H:%M}), and that result was known when the "
-        f"[cure]({CURE}) was sought. Each choice was made on training and validation films; the "
+        "**Not blind:** its forerunner, the residual net, was scored on these films "
+        f"{'before' if early < late else 'after'} it ({early:%Y-%m-%d %H:%M} UTC, AUROC "
+        f"{test['AUROC']}, specificity {test['specificity']}; the final network "
+        f"{late:%Y-%m-%d %H:%M}), and that result was known when the [cure]({CURE}) was sought. "
+        "Each choice was made on training and validation films; the "
         "[ledger](data/results/test_openings.csv) lists every scoring, [its "
         "notes](data/results/README.md) say why."
     )
@@ -237,33 +240,31 @@ def targets_told(table: pd.DataFrame) -> str:
 # -- what one sees -----------------------------------------------------------------------------
 
 
+# What the two commands print; "…" stands for what the machine and the day decide.
+COMMANDS = """```console
+$ make run
+.venv/bin/python -m helpers run
+{films}; {networks} networks on a shortened schedule
+…
+…/build/final_notebook.html: Final on {test} test films: AUROC …, sensitivity …, specificity …
+
+$ make test
+.venv/bin/ruff check .
+All checks passed!
+.venv/bin/ruff format --check .
+… files already formatted
+.venv/bin/python -m pytest -q tests
+… passed in …
+STUDY_MODE=replay STUDY_SCHEDULE=full .venv/bin/python -m pytest -q --nbval final_notebook.ipynb
+… passed in …
+```"""
+
+
 def commands(networks: int) -> str:
-    """What the two commands print; "…" stands for what the machine and the day decide."""
+    """What ``make run`` and ``make test`` print on a machine without the full set."""
     films = dataset.packaged()
     test = int((films.table["part"] == "test").sum())
-    return "\n".join(
-        [
-            "```console",
-            "$ make run",
-            ".venv/bin/python -m helpers run",
-            f"{films.describe()}; {networks} networks on a shortened schedule",
-            "…",
-            f"…/build/final_notebook.html: Final on {test} test films: AUROC … [… , …], "
-            "sensitivity … [… , …], specificity … [… , …]",
-            "",
-            "$ make test",
-            ".venv/bin/ruff check .",
-            "All checks passed!",
-            ".venv/bin/ruff format --check .",
-            "… files already formatted",
-            ".venv/bin/python -m pytest -q tests",
-            "… passed in …",
-            "STUDY_MODE=replay STUDY_SCHEDULE=full .venv/bin/python -m pytest -q --nbval "
-            "final_notebook.ipynb",
-            "… passed in …",
-            "```",
-        ]
-    )
+    return COMMANDS.format(films=films.describe(), networks=networks, test=test)
 
 
 def printed() -> str:

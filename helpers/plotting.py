@@ -465,20 +465,28 @@ def _promise(
     ax: Axes,
 ) -> Axes:
     """One figure of each network on validation and on test films, the gap between them shaded."""
-    names, spans = list(test), {}
-    rows = (("validation", validation, config.FAINT), ("test", test, config.ACCENT))
-    for part, tables, colour in rows:
-        table = pd.DataFrame({name: tables[name].loc[metric] for name in names}).T
-        reach = [table["value"] - table["low"], table["high"] - table["value"]]
-        line = {"color": colour, "marker": "o", "lw": 2, "capsize": 3, "label": f"{part} films"}
-        ax.errorbar(names, table["value"], yerr=reach, **line)
-        spans[part] = table["value"]
-    ax.fill_between(names, spans["validation"], spans["test"], color=config.FAINT, alpha=0.15, lw=0)
-    ends = {part: evaluation.short(value.iloc[-1]) for part, value in spans.items()}
-    ax.set_title(f"{names[-1]}: {ends['validation']} promised, {ends['test']} kept")
+    names = list(test)
+    sides = (("validation", validation, config.FAINT), ("test", test, config.ACCENT))
+    before, after = (
+        _line(
+            pd.DataFrame({n: tables[n].loc[metric] for n in names}).T, f"{part} films", colour, ax
+        )
+        for part, tables, colour in sides
+    )
+    ax.fill_between(names, before, after, color=config.FAINT, alpha=0.15, lw=0)
+    promised, kept = (evaluation.short(values.iloc[-1]) for values in (before, after))
+    ax.set_title(f"{names[-1]}: {promised} promised, {kept} kept")
     ax.set(ylabel=STORY[metric], ylim=(None, 1.01))
     ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     return ax
+
+
+def _line(table: pd.DataFrame, label: str, colour: str, ax: Axes) -> pd.Series:
+    """A line through the values of ``table`` with their intervals; the values."""
+    reach = [table["value"] - table["low"], table["high"] - table["value"]]
+    line = {"color": colour, "marker": "o", "lw": 2, "capsize": 3, "label": label}
+    ax.errorbar(table.index, table["value"], yerr=reach, **line)
+    return table["value"]
 
 
 def story_finding(validation: Mapping[str, pd.DataFrame], test: Mapping[str, pd.DataFrame]) -> str:
