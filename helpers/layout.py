@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.font_manager import FontProperties
@@ -20,7 +19,7 @@ from helpers import config, plotting
 
 WIDTH, HEIGHT, MARGIN = 13.333, 7.5, 0.6  # 16:9
 INNER = WIDTH - 2 * MARGIN
-TITLE, BODY, LEAST, FOOT = 26, 20, 15, 12  # points; LEAST inside figures
+TITLE, BODY, LEAST, FOOT = 26, 20, 16, 12  # points; LEAST of all but sources
 GREY = "#666666"
 
 # The notebook's look in type that is read from the back of a room. Type 42 embeds the font, so
@@ -82,11 +81,19 @@ def put_table(
     return top
 
 
-def put_list(page: Figure, points: Sequence[str], top: float, signs: str) -> float:
+def put_list(
+    page: Figure,
+    points: Sequence[str],
+    top: float,
+    signs: str,
+    left: float = MARGIN,
+    width: float = INNER,
+    size: float = BODY,
+) -> float:
     """Write points, each behind its sign."""
     for sign, point in zip(signs, points, strict=False):
-        put(page, sign, top, size=22, bold=True, color=GREY)
-        top = put(page, point, top, MARGIN + 0.45, INNER - 0.45, size=22) + 0.15
+        put(page, sign, top, left, size=size, bold=True, color=GREY)
+        top = put(page, point, top, left + 0.4, width - 0.4, size=size) + 0.13
     return top
 
 
@@ -104,29 +111,23 @@ def illustrated(
     """A page and the part of it, so high, that a figure is laid out in; words below."""
     page, top = blank(title, source), 1.5
     put(page, words, top + height + 0.15, size=size)
+    return page, room(page, top, height)
+
+
+def room(
+    page: Figure, top: float, height: float, left: float = MARGIN, width: float = INNER
+) -> SubFigure:
+    """A part of a page that a figure is laid out in."""
     page.set_layout_engine("constrained")
-    heights, widths = (top, height, HEIGHT - top - height), (MARGIN, INNER, MARGIN)
+    heights, widths = (top, height, HEIGHT - top - height), (left, width, WIDTH - left - width)
     grid = page.add_gridspec(3, 3, height_ratios=heights, width_ratios=widths)
-    return page, page.add_subfigure(grid[1, 1])
+    return page.add_subfigure(grid[1, 1])
 
 
 def enlarge(part: Figure | SubFigure) -> None:
     """Raise the smallest type of the notebook's figures to what a room can read."""
     for text in part.findobj(Text):
         text.set_fontsize(max(text.get_fontsize(), LEAST))
-
-
-def hundred(page: Figure, left: float, wrong: int, label: str, words: str) -> None:
-    """A hundred dots in the colour of a class, hollow where the network is wrong."""
-    side = 2.0
-    ax = page.add_axes((left / WIDTH, 3.05 / HEIGHT, side / WIDTH, side / HEIGHT))
-    x, y = np.meshgrid(np.arange(10), np.arange(10))
-    colour = config.COLOURS[label]
-    fill = [colour if dot >= wrong else "white" for dot in range(100)]
-    ax.scatter(x, y, s=95, c=fill, edgecolors=colour, linewidths=1.6)
-    ax.set(xlim=(-0.6, 9.6), ylim=(9.6, -0.6))
-    ax.set_axis_off()
-    put(page, words.format(100 - wrong, wrong), 4.6, left, side, size=18)
 
 
 def settle(page: Figure) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 
 import matplotlib.pyplot as plt
@@ -12,7 +13,18 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from helpers import dataset, manifest, recipes, record, slides, telling
+from helpers import (
+    config,
+    costs,
+    dataset,
+    deck,
+    layout,
+    manifest,
+    recipes,
+    record,
+    slides,
+    telling,
+)
 from helpers.study import Study
 
 
@@ -129,8 +141,22 @@ def test_texts_and_figures_do_not_overlap(pages):
                 assert not box.overlaps(beside), (words_here, other)
 
 
+def test_only_sources_and_page_numbers_are_small(pages):
+    for page in pages:
+        small = [t for t in texts(page) if t.get_fontsize() < layout.LEAST]
+        assert layout.LEAST >= 16
+        assert all(text.get_position()[1] < 0.1 for text in small), [t.get_text() for t in small]
+
+
+def test_no_title_needs_the_word_auroc(pages):
+    for page in pages:
+        heads = [t.get_text() for t in page.texts if t.get_fontsize() >= layout.TITLE]
+        assert heads
+        assert "AUROC" not in " ".join(heads)
+
+
 def test_every_network_has_its_idea():
-    assert set(slides.IDEAS) == set(recipes.STUDY)
+    assert set(deck.IDEAS) == set(recipes.STUDY)
 
 
 @pytest.mark.parametrize(("test", "fallen"), [((0.2, 0.3), True), ((0.6, 0.9), False)])
@@ -139,7 +165,7 @@ def test_a_fall_is_told_only_where_there_is_one(pages, results, test, fallen):
     for part, (low, high) in ((told.before, (0.7, 0.8)), (told.after, test)):
         part[told.final].loc["specificity"] = (low + high) / 2, low, high
     with plt.rc_context(slides.RC):
-        said = words([slides.limits(told), slides.steps(told)])
+        said = words([slides.limits(told)])
     assert ("a fall beyond chance." in said) is fallen
     assert ("more false alarms" in said) is fallen
 
@@ -148,3 +174,75 @@ def test_without_a_record_there_are_no_slides(tmp_path):
     with pytest.raises(record.RecordError):
         slides.write(tmp_path / "talk.pdf", tmp_path)
     assert not (tmp_path / "talk.pdf").exists()
+
+
+def estimates(**values):
+    """A made-up estimate, each value with .01 to either side."""
+    table = pd.DataFrame({"value": values})
+    return table.assign(low=table["value"] - 0.01, high=table["value"] + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "told"),
+    [
+        ((0.985, 0.90, 0.98), "Level with the best published in ranking; fewer misses than any"),
+        ((0.995, 0.95, 0.90), "Behind the best published in ranking; as few misses as any"),
+        ((0.900, 0.99, 0.50), "Ahead of the best published in ranking; more misses than some"),
+    ],
+)
+def test_the_place_among_peers_is_read_off_the_table(theirs, told):
+    ours = estimates(AUROC=0.98, accuracy=0.9, sensitivity=0.95, specificity=0.8)
+    area, found, spared = theirs
+    peers = pd.DataFrame(
+        {"AUROC": [area, None], "sensitivity": [found, None], "specificity": [spared, None]}
+    )
+    alarms = "more" if spared > 0.8 else "fewer"
+    assert deck.standing(ours, peers) == f"{told}, {alarms} false alarms than most"
+
+
+@pytest.mark.parametrize("more", [2, 30])
+def test_any_number_of_peers_fits(results, tmp_path, monkeypatch, more):
+    table = pd.read_csv(config.PEERS)
+    longer = pd.concat([table, *[table.head(1)] * more], ignore_index=True)
+    longer.to_csv(tmp_path / "peers.csv", index=False)
+    monkeypatch.setattr(config, "PEERS", tmp_path / "peers.csv")
+    with plt.rc_context(slides.RC):
+        page = slides.peers(slides.story(results))
+        layout.settle(page)
+    test_only_sources_and_page_numbers_are_small([page])
+    test_every_text_lies_on_its_page_and_none_is_tiny([page])
+    test_texts_and_figures_do_not_overlap([page])
+    names = [t for ax in page.axes for t in ax.get_yticklabels() if t.get_text()]
+    heights = [name.get_window_extent() for name in names[: len(longer) + 1]]
+    assert not any(a.overlaps(b) for a, b in itertools.pairwise(heights))
+
+
+def test_a_thousand_children_are_a_thousand(results):
+    scores = Study(results=results).run("final").scores("test")
+    stakes = costs.Stakes(miss=10, alarm=1, prevalence=0.2)
+    nobody, all_called = deck.thousand(scores, 1.1, stakes), deck.everybody(stakes)
+    assert nobody.loc["missed", "value"] == pytest.approx(200)
+    assert nobody.loc["alarmed", "value"] == pytest.approx(0)
+    assert (nobody["low"] <= nobody["value"] + 1e-9).all()
+    assert all_called.loc["alarmed", "value"] == pytest.approx(800)
+
+
+def test_a_cheaper_half_does_not_move_the_rule_and_the_slide_says_why():
+    ours = pd.DataFrame({"value": {"missed": 1.0, "alarmed": 300.0, "cost": 9.0}})
+    cheap, dear = (ours.assign(value=[2.0, 100.0, cost]) for cost in (5.0, 20.0))
+    assert "miss 2 instead of 1, alarm 100 instead of 300" in deck.rule_stands(ours, cheap)
+    assert "proves nothing" in deck.rule_stands(ours, cheap)
+    assert "costs no more" in deck.rule_stands(ours, dear)
+
+
+def test_the_slides_say_that_a_test_result_was_known_before_the_cure():
+    assert "was known before a cure was sought" in deck.foreknown_told()
+
+
+def test_a_gain_that_no_validation_showed_is_called_a_lead():
+    views = ["the lungs cut out", "the whole film"]
+    members = pd.DataFrame({"sees": views, "validation": [0.9, 0.8], "test": [0.9, 0.8]})
+    members["against the stereotype"] = [0.7, 0.8]
+    assert deck.helped_told(members).startswith("Ordinary validation would have told us.")
+    members["validation"] = [0.8, 0.9]
+    assert deck.helped_told(members).startswith("Neither of the two validations")
