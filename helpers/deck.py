@@ -261,7 +261,7 @@ def looks_told(looks: pd.DataFrame) -> str:
         f"{inside['drawn']} of the map lies inside, {times['drawn']:.2f} times CNN 5's share; the "
         f"lungs cover {rows['drawn']['lung']:.0%}. On {rows['found']['films']:.0f} new films "
         f"called sick, with lungs found by a network, {inside['found']}, {times['found']:.2f} "
-        "times CNN 5's."
+        "times CNN 5's. CNN 5 is an early network; the lungs of sick children nobody outlined."
     )
 
 

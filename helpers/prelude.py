@@ -6,6 +6,8 @@ figures are cited.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -176,9 +178,20 @@ def networks(told: Story) -> Figure:
         size = f"{result.record.facts['parameters']:,}"
         rows.append((title, IDEAS[result.recipe.name], size, telling.share(area[title])))
     top = put_table(page, rows, ((MARGIN, 1.7), (2.3, 6.1), (8.5, 1.7), (10.3, 2.5)), 1.5)
-    held = len(told.last.scores("validation"))
-    put(page, f"On {held:,} held-back films; 1.000: all pairs in the right order.", top + 0.15)
+    put(page, _alike(told, area), top + 0.15)
     return page
+
+
+def _alike(told: Story, area: Mapping[str, pd.Series]) -> str:
+    """How many networks the validation films cannot tell from the best one."""
+    held = len(told.last.scores("validation"))
+    best = max(told.trained, key=lambda title: area[title]["value"])
+    others = [title for title in told.trained if title != best]
+    close = sum(area[title]["high"] >= area[best]["low"] for title in others)
+    return (
+        f"On {held:,} held-back films; 1.000: all pairs in the right order. The intervals of "
+        f"{close} of the other {len(others)} networks overlap with that of the best, {best}."
+    )
 
 
 def two_batches(told: Story) -> Figure:
@@ -217,7 +230,10 @@ def cause(told: Story) -> Figure:
         size=18,
     )
     scenes.montage(part, told, groups)
-    part.supxlabel("sorted by letters, margins, tone and sharpness, labels unseen", fontsize=LEAST)
+    legend = (
+        "grouped by letters, margins and tone; blue: healthy, orange: sick, in the groups' shares"
+    )
+    part.supxlabel(legend, fontsize=LEAST)
     enlarge(part)
     return page
 

@@ -153,7 +153,8 @@ def thousand(told: Story) -> Figure:
         f"about {ours.loc['missed', 'value']:.0f} and alarm {ours.loc['alarmed', 'value']:.0f} for "
         "nothing",
         f"{RECORD}. A miss at {stakes.miss:,.0f} USD (assumed),\nan alarm at {stakes.alarm:g} USD "
-        f"(Zhang et al. 2016); {stakes.prevalence:.0%} sick: assumed. Rates of the test films",
+        f"(Zhang et al. 2016); {stakes.prevalence:.0%} sick: assumed. Rates of the test films. "
+        "A dot is a child; open: wrongly called",
     )
     for place, (name, table) in enumerate(tables.items()):
         _children(page, MARGIN + 4.15 * place, name, table, stakes)
@@ -209,6 +210,8 @@ def _limits(told: Story) -> tuple[str, ...]:
         f"{reliance.DECIDED:.0%} was to be reached.",
         "Its labels are readings of films, not the course of a disease; other illnesses of the "
         "chest it has never seen.",
+        f"{told.last.scores('test')['y'].mean():.0%} of the new films show pneumonia, far more "
+        "than in any clinic.",
     )
 
 

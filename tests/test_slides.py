@@ -217,6 +217,7 @@ def test_any_number_of_peers_fits(results, tmp_path, monkeypatch, more):
     assert not any(a.overlaps(b) for a, b in itertools.pairwise(heights))
 
 
+@pytest.mark.filterwarnings("ignore:All-NaN")  # nobody called: no precision
 def test_a_thousand_children_are_a_thousand(results):
     scores = Study(results=results).run("final").scores("test")
     stakes = costs.Stakes(miss=10, alarm=1, prevalence=0.2)
