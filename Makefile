@@ -6,7 +6,7 @@ JOBS ?= 1
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean trials trust
+.PHONY: help setup run test lint unit notebook-check data train notebook images slides readme check clean trials trust benchmark
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -44,11 +44,14 @@ train: setup ## train the whole study on the full set and write its record (JOBS
 trials: setup ## what led to the final network, on the full set (hours; resumes)
 	$(BIN)/python -m helpers trials
 
-trust: setup ## what breaks the final network and where it looks, on the full set (half an hour)
+trust: setup ## what breaks the final network and where it looks, on the full set 
 	$(BIN)/python -m helpers trust
 
 notebook: setup ## execute final_notebook.ipynb in place, from the record
 	$(BIN)/python -m helpers notebook
+
+benchmark: setup ## measure speed, memory and growth beside other ways (half an hour)
+	$(BIN)/python -m helpers benchmark
 
 images: setup ## draw images/
 	$(BIN)/python -m helpers images

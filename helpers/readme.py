@@ -17,6 +17,7 @@ from helpers import (
     manifest,
     record,
     reliance,
+    speed,
     telling,
     trust,
     verdict,
@@ -58,6 +59,7 @@ def filled(text: str, results: Path = config.RESULTS) -> str:
         "trust": trusted(),
         "check": checked(),
         "effort": effort(everything),
+        "speed": speed.told(everything),
     }
     for name, content in blocks.items():
         text = fill(text, name, content)

@@ -206,9 +206,10 @@ def told(results: dict[str, Result]) -> str:
     """README's section on speed."""
     found = read()
     part = found["training"]
+    repeats = pd.DataFrame(part["pairs"])["repeat"].nunique()
     head = (
         f"Measured on {part['cores']} cores of {part['processor']} ({part['date'][:10]}): medians "
-        f"of {benchmark.REPEATS} pairs run in turn, in brackets the least and greatest ratio of a "
+        f"of {repeats} pairs run in turn, in brackets the least and greatest ratio of a "
         "pair. The times are this machine's; the ratios carry over."
     )
     lines = [
