@@ -9,6 +9,7 @@ point estimates; only the bootstrap is ours, since 2,000 calls a network would t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -82,9 +83,16 @@ def patient_weights(
     along. The same patients and seed give the same draws, which makes comparisons paired.
     """
     code, names = pd.factorize(patients)
+    return _patient_weights(code.tobytes(), code.dtype.str, len(names), count, seed)
+
+
+@functools.lru_cache(maxsize=4)  # a few parts of the films, asked for by every table
+def _patient_weights(code: bytes, kind: str, patients: int, count: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=count)
-    return times[:, code].astype(np.float64)
+    times = rng.multinomial(patients, np.full(patients, 1 / patients), size=count)
+    weights = times[:, np.frombuffer(code, kind)].astype(np.float64)
+    weights.flags.writeable = False  # it is everybody's
+    return weights
 
 
 def weighted(
@@ -137,10 +145,17 @@ def aurocs(y: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.nd
 def draws(
     scores: pd.DataFrame, threshold: float, count: int = config.BOOTSTRAP_DRAWS
 ) -> pd.DataFrame:
-    """Bootstrap draws (rows) of all metrics (columns) of one network."""
-    weights = patient_weights(scores["patient"], count)
-    y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
-    return pd.DataFrame(weighted(y, p, threshold, weights))
+    """Bootstrap draws (rows) of all metrics (columns) of one network; made once for the same."""
+    y, p = scores["y"].to_numpy(np.int64), scores["probability"].to_numpy(np.float64)
+    code = pd.factorize(scores["patient"])[0].astype(np.int64)
+    return _draws(y.tobytes(), p.tobytes(), code.tobytes(), float(threshold), count).copy()
+
+
+@functools.lru_cache(maxsize=256)  # 130 kB each
+def _draws(y: bytes, p: bytes, code: bytes, threshold: float, count: int) -> pd.DataFrame:
+    weights = patient_weights(pd.Series(np.frombuffer(code, np.int64)), count)
+    answers = np.frombuffer(y, np.int64), np.frombuffer(p, np.float64)
+    return pd.DataFrame(weighted(*answers, threshold, weights))
 
 
 def interval(drawn: pd.DataFrame | pd.Series) -> tuple[np.ndarray, np.ndarray]:
