@@ -18,7 +18,18 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import committee, config, dataset, evaluation, gate, lungs, reading, record, referral
+from helpers import (
+    committee,
+    config,
+    dataset,
+    evaluation,
+    gate,
+    lungs,
+    quick,
+    reading,
+    record,
+    referral,
+)
 from helpers.dataset import FilmError
 from helpers.lungs import Found
 from helpers.study import Study
@@ -54,6 +65,7 @@ Swift = Callable[[np.ndarray], np.ndarray]
 
 def swift(model: keras.Model) -> Swift:
     """The network as one compiled function of films (n, side, side) uint8, for any n."""
+    model = quick.folded(model)
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     call = tf.function(lambda films: model(films, training=False), input_signature=[shape])
     return lambda films: call(tf.constant(films[..., np.newaxis], tf.float32)).numpy()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import layers
 
@@ -53,3 +54,51 @@ def quickened(model: keras.Model) -> keras.Model:
     quick = keras.models.clone_model(model, clone_function=swapped)
     quick.set_weights(model.get_weights())
     return quick
+
+
+class Nothing(layers.Layer):
+    """Gives what it gets, in the place of a batch normalisation, called as that was."""
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        return inputs
+
+
+def folded(model: keras.Model) -> keras.Model:
+    """``model`` for predictions: batch normalisation taken into the convolution before it.
+
+    At prediction it is a factor and a shift of each filter, so the convolution's own weights and
+    bias can hold them: the same numbers but for rounding, in a third of the kernels.
+    """
+    scaled = {
+        layer.input._keras_history.operation.name: layer
+        for layer in model.layers
+        if isinstance(layer, layers.BatchNormalization)
+        and isinstance(layer.input._keras_history.operation, layers.Conv2D)
+    }
+    gone = {layer.name for layer in scaled.values()}
+
+    def swapped(layer: layers.Layer) -> layers.Layer:
+        if layer.name in scaled:
+            return layers.Conv2D.from_config({**layer.get_config(), "use_bias": True})
+        if layer.name in gone:
+            return Nothing(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    quick = keras.models.clone_model(model, clone_function=swapped)
+    for layer in model.layers:
+        if layer.name in scaled:
+            quick.get_layer(layer.name).set_weights(_scaled(layer, scaled[layer.name]))
+        elif layer.name not in gone:
+            quick.get_layer(layer.name).set_weights(layer.get_weights())
+    return quick
+
+
+def _scaled(convolution: layers.Conv2D, norm: layers.BatchNormalization) -> list[np.ndarray]:
+    """Kernel and bias that do what the convolution and the normalisation after it do."""
+    kernel, *bias = convolution.get_weights()
+    factor = np.asarray(norm.gamma) / np.sqrt(np.asarray(norm.moving_variance) + norm.epsilon)
+    start = bias[0] if bias else np.zeros(len(factor), kernel.dtype)
+    shift = (start - np.asarray(norm.moving_mean)) * factor + np.asarray(norm.beta)
+    return [kernel * factor, shift]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-# Like PyTorch's own default, and like TensorFlow's: all of this study's two cores.
+# Both cores of the study's machine, as PyTorch and TensorFlow take of their own accord.
 THREADS = 2
 
 
@@ -198,6 +198,18 @@ def loader(
     )
 
 
+def _optimizer(recipe: Recipe, network: nn.Module) -> torch.optim.Optimizer:
+    """The recipe's optimiser at its first learning rate, with Keras's epsilon."""
+    import torch
+
+    # One kernel for all weights ("fused") is PyTorch's quickest.
+    settings = {"lr": recipe.learning_rate, "eps": 1e-7, "fused": True}
+    if recipe.optimizer == "adamw":
+        decay = recipe.weight_decay
+        return torch.optim.AdamW(network.parameters(), weight_decay=decay, **settings)
+    return torch.optim.Adam(network.parameters(), **settings)
+
+
 def trainer(recipe: Recipe, channels_last: bool) -> Callable[[torch.Tensor, torch.Tensor], None]:
     """One step of training on a batch: the recipe's network, loss and optimiser."""
     import torch
@@ -205,15 +217,7 @@ def trainer(recipe: Recipe, channels_last: bool) -> Callable[[torch.Tensor, torc
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
     network = torch_network(recipe).to(memory_format=layout).train()
-    # Keras's epsilon; one kernel for all weights ("fused") is PyTorch's quickest.
-    settings = {"lr": recipe.learning_rate, "eps": 1e-7, "fused": True}
-    if recipe.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(
-            network.parameters(), weight_decay=recipe.weight_decay, **settings
-        )
-    else:
-        optimizer = torch.optim.Adam(network.parameters(), **settings)
-    smoothing = recipe.label_smoothing
+    optimizer, smoothing = _optimizer(recipe, network), recipe.label_smoothing
 
     def step(x: torch.Tensor, y: torch.Tensor) -> None:
         optimizer.zero_grad()
@@ -238,11 +242,8 @@ def torch_rate(
 
     The learning rate stays the recipe's first; metrics are not counted.
     """
-    step, batches = (
-        trainer(recipe, channels_last),
-        loader(recipe, pictures, labels, steps, workers),
-    )
-    start = 0.0
+    step = trainer(recipe, channels_last)
+    batches, start = loader(recipe, pictures, labels, steps, workers), 0.0
     for epoch in range(1 + epochs):
         for x, y in batches:
             step(x, y)

@@ -77,3 +77,34 @@ def test_weights_kept_by_one_can_be_read_by_the_other(tmp_path, films):
     plain.load_weights(tmp_path / "kept.weights.h5")
     for got, wanted in zip(plain.get_weights(), swift.get_weights(), strict=True):
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_folded_networks_answer_as_before_without_batch_normalisation(films):
+    plain, _ = networks()
+    rng = np.random.default_rng(3)
+    for layer in plain.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            gamma, beta, mean, variance = (rng.uniform(0.5, 2, layer.gamma.shape) for _ in range(4))
+            layer.set_weights([gamma, beta - 1, mean - 1, variance])
+    plain.get_layer("pneumonia").bias.assign([0.3])
+    folded = quick.folded(plain)
+    assert not any(isinstance(layer, layers.BatchNormalization) for layer in folded.layers)
+    np.testing.assert_allclose(folded(films), plain(films), atol=1e-5)
+    before = [weight.copy() for weight in plain.get_weights()]
+    for got, wanted in zip(plain.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(got, wanted)  # the network itself is left as it was
+
+
+def test_only_a_normalisation_right_behind_a_convolution_is_folded():
+    film = keras.Input((8, 8, 1))
+    x = layers.BatchNormalization(name="first")(film)
+    x = layers.ReLU()(layers.Conv2D(3, 3, name="biased")(x))
+    x = layers.BatchNormalization(name="behind_relu")(x)
+    x = layers.BatchNormalization(name="behind_conv")(layers.Conv2D(2, 3)(x))
+    model = keras.Model(film, layers.GlobalAveragePooling2D()(x))
+    model(np.random.default_rng(1).normal(2, 3, (16, 8, 8, 1)), training=True)
+    folded = quick.folded(model)
+    kept = [one.name for one in folded.layers if isinstance(one, layers.BatchNormalization)]
+    assert kept == ["first", "behind_relu"]
+    films = np.random.default_rng(2).normal(size=(4, 8, 8, 1)).astype("float32")
+    np.testing.assert_allclose(folded(films), model(films), atol=1e-5)
