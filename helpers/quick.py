@@ -90,7 +90,7 @@ def folded(model: keras.Model) -> keras.Model:
     for layer in model.layers:
         if layer.name in scaled:
             quick.get_layer(layer.name).set_weights(_scaled(layer, scaled[layer.name]))
-        elif layer.name not in gone:
+        elif layer.weights and layer.name not in gone:
             quick.get_layer(layer.name).set_weights(layer.get_weights())
     return quick
 
