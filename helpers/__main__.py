@@ -121,10 +121,11 @@ def run(arguments: argparse.Namespace) -> str:
 
 def notebook(arguments: argparse.Namespace) -> str:
     """Execute final_notebook.ipynb in place from the record (after a change)."""
-    from helpers import page
+    from helpers import colab, page
 
     settings = {"STUDY_MODE": "replay", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    return str(page.write_notebook(page.execute(settings=settings)))
+    node = colab.stamped(page.execute(settings=settings), colab.address())
+    return str(page.write_notebook(node))
 
 
 def images(arguments: argparse.Namespace) -> str:
