@@ -7,6 +7,7 @@ import html
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -19,9 +20,49 @@ from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from helpers import config, files
+from helpers import colab, config, files
 
+# Without it a phone draws the page as wide as a desk's and shrinks it.
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+
+# nbconvert's page without what it would fetch from elsewhere for widgets, formulas and diagrams,
+# of which there are none.
+TEMPLATE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+"""
+
+# A column that can be read, a frame around the summary; on a phone no prompts, smaller tables, and
+# what is too wide is scrolled where it stands.
+STYLE = """<style>
+main { max-width: 68rem; margin: 0 auto; }
+.ci { white-space: nowrap; }
+.jp-OutputArea-output.jp-RenderedMarkdown table { border: 2px solid #009E73; font-size: 15px; }
+.jp-OutputArea-output.jp-RenderedMarkdown td[colspan] { text-align: left; }
+.jp-OutputArea-output.jp-RenderedMarkdown td[align=center] { font-size: 18px; }
+.jp-RenderedImage, .jp-RenderedHTML, .jp-RenderedMarkdown, .jp-OutputArea-output pre,
+.highlight pre { overflow-x: auto; }
+@media (max-width: 700px) {
+  body.jp-Notebook { padding: .3rem; }
+  .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+  .jp-Cell, .jp-RenderedHTMLCommon, .jp-RenderedMarkdown { padding: 2px; }
+  .jp-RenderedHTMLCommon h1 { font-size: 1.5rem; }
+  .jp-RenderedHTMLCommon table { font-size: 10px; margin-left: 0; }
+  .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { padding: 3px; }
+  .jp-RenderedMarkdown table, .jp-OutputArea-output.jp-RenderedMarkdown table { font-size: 12px; }
+  .jp-OutputArea-output.jp-RenderedMarkdown td[align=center] { font-size: 14px; }
+  .jp-RenderedImage { border-right: 2px dotted #bbb; }
+  .jp-RenderedImage img { min-width: 600px; }
+  pre, .highlight pre { font-size: 11px; }
+  ::-webkit-scrollbar { height: 6px; -webkit-appearance: none; }
+  ::-webkit-scrollbar-thumb { background: #bbb; border-radius: 3px; }
+}
+</style>"""
+
+# ``.987 [.979, .994]``: the limits, which must not be torn apart at the end of a line.
+LIMITS = re.compile(r"(?<=[\d%] )\[[+−]?[\d.,]+, [+−]?[\d.,]+\]")
 
 
 class Runner(NotebookClient):
@@ -79,15 +120,16 @@ def execute(
 
 
 def write_html(node: nbformat.NotebookNode, path: Path) -> Path:
-    """Write an executed notebook as one self-contained HTML page, whole or not at all."""
-    exporter = HTMLExporter(template_name="lab", embed_images=True)
+    """Write an executed notebook as one HTML page that fetches nothing, whole or not at all."""
+    exporter = HTMLExporter(template_name="lab", raw_template=TEMPLATE, embed_images=True)
     body, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": path.stem}})
+    body = body.replace(f'<img alt="Open in Colab" src="{colab.BADGE}"/>', "Open in Colab")
+    body = LIMITS.sub(r'<span class="ci">\g<0></span>', body)
     # The template leaves out what a figure says in words; nbconvert then puts this in its place.
     nothing = 'alt="No description has been provided for this image"'
     for text in alt_texts(node):
         body = body.replace(nothing, f'alt="{html.escape(text)}"', 1)
-    # Without it a phone draws the page as wide as a desk's and shrinks it.
-    body = body.replace("<head>", f"<head>{VIEWPORT}", 1)
+    body = body.replace("<head>", f"<head>{VIEWPORT}", 1).replace("</head>", f"{STYLE}</head>", 1)
     files.write_text(path, body)
     return path
 

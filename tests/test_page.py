@@ -1,0 +1,67 @@
+"""The page made of the notebook: links arrive, nothing is fetched, figures speak."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+
+from helpers import colab, config, page
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    node = nbformat.read(config.NOTEBOOK, as_version=4)
+    path = page.write_html(node, tmp_path_factory.mktemp("page") / "page.html")
+    return path.read_text(encoding="utf-8")
+
+
+def test_every_link_within_the_page_leads_to_an_id(html):
+    ids = set(re.findall(r'\bid="([^"]+)"', html))
+    links = set(re.findall(r'href="#([^"]+)"', html))
+    named = {link for link in links if re.match(r"\d+-", link)}
+    assert len(named) == 11
+    assert named <= ids
+    assert "6-the-test-set-opened-once" in ids
+
+
+def test_the_page_fetches_nothing(html):
+    assert not re.findall(r"<script[^>]*>", html)
+    assert not re.findall(r"<(?:img|link|iframe|source)[^>]*(?:src|href)=\"http[^>]*", html)
+    assert not re.findall(r"url\([\"']?http[^)]*", html)
+    assert "@import" not in html
+
+
+def test_the_page_needs_no_formulas():
+    """Without MathJax a formula would stay as it was typed."""
+    node = nbformat.read(config.NOTEBOOK, as_version=4)
+    prose = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
+    told = [
+        output.get("data", {}).get("text/markdown", "")
+        for cell in node.cells
+        for output in cell.get("outputs", [])
+    ]
+    assert not [text for text in prose + told if "$" in text or r"\(" in text]
+
+
+def test_figures_and_contents_are_in_the_page(html):
+    node = nbformat.read(config.NOTEBOOK, as_version=4)
+    told = page.alt_texts(node)
+    assert len(re.findall(r'<img[^>]*src="data:image/', html)) == len(told)
+    assert "No description has been provided" not in html
+
+
+def test_limits_stay_in_one_line(html):
+    assert '<span class="ci">[.979, .994]</span>' in html
+    assert 'alt="' in html
+    assert not [alt for alt in re.findall(r'alt="[^"]*"', html) if "<span" in alt]
+
+
+def test_a_page_with_a_badge_does_not_fetch_its_picture(tmp_path):
+    cell = nbformat.v4.new_markdown_cell("# Title", id=colab.HEAD)
+    node = nbformat.v4.new_notebook(cells=[cell])
+    colab.stamped(node, "https://github.com/somebody/study")
+    text = page.write_html(node, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Open in Colab" in text
+    assert colab.BADGE not in text
