@@ -70,8 +70,8 @@ def looks_by_call_told(table: pd.DataFrame) -> str:
     )
     more = rows["final"]["inside"] / rows[trust.WITNESS]["inside"]
     return (
-        f"Where pneumonia is called the maps lie: {told}. The final network's share is {more:.2f} "
-        f"times CNN 5's."
+        f"Where pneumonia is called the maps lie: {told}. The final network's share is "
+        f"{evaluation.short(more, 2)} times CNN 5's."
     )
 
 
@@ -102,11 +102,13 @@ def looks_told(table: pd.DataFrame) -> str:
     )
     return (
         f"Of the final network's Grad-CAM {_share(final)} lies inside the drawn lungs, "
-        f"which cover {final['lung']:.0%} of the film: {final['inside'] / final['lung']:.2f} times "
-        f"what a map without aim would have. Of CNN 5's: {_share(early)}, so the final network's "
-        f"share is {ratio:.2f} times as large. At least {INSIDE:.0%} and {TIMES} times was to be "
-        f"reached: {verdict}. By occlusion the final network has "
-        f"{'more' if other > 0 else 'less'} inside than CNN 5 ({100 * other:+.1f} points)."
+        f"which cover {final['lung']:.0%} of the film: "
+        f"{evaluation.short(final['inside'] / final['lung'], 2)} times what a map without aim "
+        f"would have. Of CNN 5's: {_share(early)}, so the final network's "
+        f"share is {evaluation.short(ratio, 2)} times as large. At least {INSIDE:.0%} and {TIMES} "
+        f"times was to be reached: {verdict}. By occlusion the final network has "
+        f"{'more' if other > 0 else 'less'} inside than CNN 5 "
+        f"({telling.minus(f'{100 * other:+.1f}')} points)."
     )
 
 

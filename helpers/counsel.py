@@ -11,8 +11,10 @@ from helpers import calibration, costs, evaluation, telling
 from helpers.study import Result
 
 
-def _dollars(value: float) -> str:
-    return f"US$ {value:,.0f}"
+def dollars(value: float) -> str:
+    """``USD 17,481``"""
+    # Not the sign: two of them in a paragraph are a formula to Jupyter.
+    return f"USD {value:,.0f}"
 
 
 def costs_told(
@@ -23,7 +25,7 @@ def costs_told(
     for name, threshold in marks.items():
         row = {key: np.interp(threshold, curve.index, curve[key]) for key in curve}
         told.append(
-            f"* {name} ({threshold:.3f}): {_dollars(row['value'])} "
+            f"* {name} ({evaluation.short(threshold)}): {dollars(row['value'])} "
             f"[{row['low']:,.0f}, {row['high']:,.0f}]"
         )
     cheapest = curve["value"].idxmin()
@@ -31,8 +33,8 @@ def costs_told(
     return (
         f"Cost of the errors for a thousand children, {stakes.prevalence:.0%} of them sick, "
         f"{among}:\n\n" + "\n".join(told) + "\n\nThe cheapest threshold on these films would be "
-        f"{cheapest:.2f} ({_dollars(curve['value'].min())}), which only they could tell; without a "
-        f"network the cheapest is to {without[0]} ({_dollars(without[1])})."
+        f"{evaluation.short(cheapest, 2)} ({dollars(curve['value'].min())}), which only they could "
+        f"tell; without a network the cheapest is to {without[0]} ({dollars(without[1])})."
     )
 
 
@@ -76,7 +78,7 @@ def decision_told(table: pd.DataFrame, stakes: costs.Stakes) -> str:
     more = 1000 * (row["value"] - max(everybody, 0))
     verdict = "beyond chance" if row["low"] > max(everybody, 0) else "which may be chance"
     return (
-        f"At the threshold that these costs imply ({at:.2f}) the net benefit is "
+        f"At the threshold that these costs imply ({evaluation.short(at, 2)}) the net benefit is "
         f"{telling.share(row)}, that of treating everybody {evaluation.short(everybody)}: worth "
         f"{more:.0f} more sick children found in a thousand, at no further alarm, {verdict}."
     )

@@ -297,6 +297,15 @@ def overview(
     ).T
 
 
+def tidy(value: float) -> str:
+    """A number in a table: a share as ``short`` writes it, a count whole, else one decimal."""
+    if not math.isfinite(value):
+        return "–"
+    if abs(value) <= 1:
+        return short(value)
+    return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
+
+
 def short(value: float, digits: int = 3) -> str:
     """A share without its leading zero: .956, −.012, 1.000; a dash where undefined."""
     if not math.isfinite(value):

@@ -231,8 +231,9 @@ def band_told(chosen: referral.Band, before: pd.DataFrame, after: pd.DataFrame) 
         (False, False): "Neither holds on the test films.",
     }[held, spared]
     return (
-        f"Below {chosen.low:.3f} a film is called normal, from {chosen.high:.3f} on pneumonia; "
-        f"what lies between goes to the radiologist. On validation films that refers "
+        f"Below {evaluation.short(chosen.low)} a film is called normal, from "
+        f"{evaluation.short(chosen.high)} on pneumonia; what lies between goes to the "
+        "radiologist. On validation films that refers "
         f"{telling.percent(before.loc['referred'])} for a sensitivity and a specificity of "
         f"{referral.WANTED:.0%}; on test films it refers {telling.percent(after.loc['referred'])}, "
         f"with a sensitivity of {telling.percent(after.loc['sensitivity'])} and a specificity of "

@@ -22,9 +22,10 @@ def rule_told(result: Result) -> str:
     return (
         "**The rule:** where the surround says nothing (validation films counted against their "
         "stereotype) misses and false alarms are equally frequent, which happens at "
-        f"{even:.3f}; but at least {stress.SENSITIVITY:.0%} of all validation films with "
-        f"pneumonia, counted alike, are called, which needs {least:.3f} or less. So the threshold "
-        f"is {result.threshold:.3f}: {binding}."
+        f"{evaluation.short(even)}; but at least {stress.SENSITIVITY:.0%} of all validation "
+        f"films with pneumonia, counted alike, are called, which needs "
+        f"{evaluation.short(least)} or less. So the threshold is "
+        f"{evaluation.short(result.threshold)}: {binding}."
     )
 
 
@@ -112,10 +113,11 @@ def rule_cost_told(result: Result) -> str:
         else "the rule's threshold does no worse than a half"
     )
     return (
-        f"At {result.threshold:.3f} the network calls {called:.0%} of the test films sick; "
+        f"At {evaluation.short(result.threshold)} the network calls {called:.0%} of the test films "
+        "sick; "
         f"{test['y'].mean():.0%} are. At a half, sensitivity would change by "
-        f"{change['sensitivity']:+.3f} and specificity by {change['specificity']:+.3f}. By the "
-        f"sum of both, {verdict}."
+        f"{telling.plus(change['sensitivity'])} and specificity by "
+        f"{telling.plus(change['specificity'])}. By the sum of both, {verdict}."
     )
 
 
@@ -169,7 +171,7 @@ def targets_told(test: pd.DataFrame) -> str:
             f"{telling.share(test.loc[metric])}, {verdict}"
         )
     return (
-        "**Against what was to be reached**, fixed before the test set was opened:\n\n"
+        "**Against what was to be reached**, fixed before the final network was scored:\n\n"
         + "\n".join(f"* {line}" for line in told)
     )
 
@@ -248,7 +250,9 @@ def explained_told(tables: Mapping[str, pd.DataFrame]) -> str:
         before, expected, after = table["value"]
         shares[title] = (before - expected) / (before - after) if before > after else np.nan
     told = ", ".join(
-        f"{title} {share:.0%}" for title, share in shares.items() if np.isfinite(share)
+        f"{title} {telling.minus(f'{share:.0%}')}"
+        for title, share in shares.items()
+        if np.isfinite(share)
     )
     last = list(shares)[-1]
     rest = (
@@ -277,7 +281,8 @@ def margins_told(table: pd.DataFrame) -> str:
     (before, early), (after, late) = told.values()
     return (
         f"To the margin the median normal validation film has a probability of pneumonia of "
-        f"{before:.2f}, the median normal test film one of {after:.2f}. A reader of margins, so "
+        f"{evaluation.short(before, 2)}, the median normal test film one of "
+        f"{evaluation.short(after, 2)}. A reader of margins, so "
         f"good on validation films (AUROC {telling.share(early)}), is left with "
         f"{telling.share(late)} on test films."
     )

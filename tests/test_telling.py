@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from helpers import config, dataset, manifest, record, telling
+from helpers import config, dataset, manifest, recipes, record, telling
 from helpers.study import Study
 
 
@@ -111,6 +111,32 @@ def test_the_ledger_sentence_names_recipes_scored_more_than_once():
     assert "3 scorings" in text
     assert "2026-01-01" in text
     assert "(a 2 times)" in text
+
+
+def test_what_was_known_beforehand_is_read_from_the_ledger():
+    early, late = recipes.get("residual"), recipes.get("final")
+    dates = ["2026-01-01T10:00:00+00:00", "2026-01-02T11:30:00+00:00"]
+    ledger = pd.DataFrame({"date": dates, "recipe_digest": [early.digest(), late.digest()]})
+    text = telling.known_before(ledger, early, late)
+    assert "10:00 on 2026-01-01" in text
+    assert "11:30 on 2026-01-02" in text
+    assert "not a blind first one" in text
+    swapped = ledger.assign(date=dates[::-1])
+    assert "not a blind" not in telling.known_before(swapped, early, late)
+
+
+def test_the_rule_says_that_the_final_network_has_another():
+    final = Study().run("final")
+    text = telling.rule(final)
+    assert "98%" in text
+    assert f"{final.threshold:.3f}".removeprefix("0") in text
+
+
+def test_only_layers_that_differ_are_listed():
+    changed = telling.layers("cnn_1", "cnn_2")
+    assert list(changed["layer"]) == ["Dropout"] * 3
+    assert set(changed.index) == {"new"}
+    assert len(telling.layers("cnn_1", "cnn_1")) == 0
 
 
 def test_the_split_sentence_counts_what_the_manifest_holds():
