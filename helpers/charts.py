@@ -29,6 +29,11 @@ def _colours(titles: Sequence[str]) -> dict[str, str]:
     return {t: config.ACCENT if t == list(titles)[-1] else "#666666" for t in titles}
 
 
+def _told(name: str, threshold: float) -> str:
+    """A threshold in a legend: ``a half (.50)``"""
+    return f"{name} ({evaluation.short(threshold, 2)})"
+
+
 # -- the operating point ---------------------------------------------------------------------
 
 
@@ -51,9 +56,9 @@ def costs(
             ax.axhline(cost, color=config.FAINT, ls=style, label=name)
     for (name, threshold), shape in zip(marks.items(), "osD^v", strict=False):
         cost = np.interp(threshold, curve.index, curve["value"])
-        ax.plot(threshold, cost, shape, color=config.INK, ms=8, label=f"{name} ({threshold:.2f})")
-    best = curve["value"].idxmin()
-    ax.set_title(f"The cheapest threshold on the test films, known only afterwards: {best:.2f}")
+        ax.plot(threshold, cost, shape, color=config.INK, ms=8, label=_told(name, threshold))
+    best = evaluation.short(curve["value"].idxmin(), 2)
+    ax.set_title(f"The cheapest threshold on the test films, known only afterwards: {best}")
     ax.set(
         xlabel="threshold: probability from which a film is called",
         ylabel="US$ per 1,000 children",
@@ -106,7 +111,8 @@ def decision(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes
     ax.axhline(0, color=config.INK, lw=0.8, label="treat nobody")
     last = list(tables.values())[-1]
     useful = last.index[last["low"] > np.maximum(last["everybody"], 0)]
-    reach = f"from {useful.min():.2f} to {useful.max():.2f}" if len(useful) else "nowhere"
+    ends = [evaluation.short(end, 2) for end in (useful.min(), useful.max())]
+    reach = f"from {ends[0]} to {ends[1]}" if len(useful) else "nowhere"
     ax.set_title(f"Better than treating all or none beyond doubt: {reach}")
     ax.set(
         xlabel="probability of pneumonia from which one would treat",
@@ -193,7 +199,12 @@ def looks(
     figure.suptitle(
         "Bright: what spoke for the call; blue: the lungs", fontweight="bold", x=0.01, ha="left"
     )
-    return figure
+    said = (
+        f"{count} chest films ({', '.join(captions)}) in the top row; below them the same with a "
+        f"patch of light over what spoke for the call of {' and '.join(maps)}, and a line around "
+        "the lungs"
+    )
+    return plotting.say(figure, said)
 
 
 def _film(ax: Axes, picture: np.ndarray) -> None:
@@ -295,7 +306,13 @@ def uses(made: Mapping[str, np.ndarray], says: Mapping[str, Mapping[str, float]]
         x=0.01,
         ha="left",
     )
-    return figure
+    told = "; ".join(
+        f"{title}: " + ", ".join(f"{change} {evaluation.short(p[change], 2)}" for change in made)
+        for title, p in says.items()
+    )
+    return plotting.say(
+        figure, f"One film, changed, and the probability each network gives. {told}"
+    )
 
 
 def answer(
@@ -320,8 +337,8 @@ def answer(
     axes[1].set_title("bright: what spoke for the call", fontsize=11)
     ask = "; ask a radiologist" if facts["refer"] else ""
     figure.suptitle(
-        f"{facts['decision']}: probability {facts['probability']:.2f}, called from "
-        f"{threshold:.2f} on{ask}",
+        f"{facts['decision']}: probability {evaluation.short(facts['probability'], 2)}, called "
+        f"from {evaluation.short(threshold, 2)} on{ask}",
         fontweight="bold",
         x=0.01,
         ha="left",

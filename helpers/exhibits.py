@@ -46,7 +46,12 @@ def apparatus(
     low, high = groups["pneumonia"].min(), groups["pneumonia"].max()
     title = f"Sorted by apparatus, not by disease: {low:.0%} to {high:.0%} show pneumonia"
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
-    return figure
+    told = ", ".join(f"group {g} {f['pneumonia']:.0%}" for g, f in groups.iterrows())
+    said = (
+        f"A row of up to {each} chest films for each of {len(groups)} groups; within a row "
+        f"letters, margins and greys are alike. With pneumonia: {told}"
+    )
+    return plotting.say(figure, said)
 
 
 SHOWN = {
@@ -72,7 +77,12 @@ def shown(pictures: np.ndarray, found: Found) -> Figure:
             _bare(ax, picture)
         axes[0, column].set_title(title, fontsize=10, fontweight="normal", loc="center")
     figure.suptitle("What the witnesses were shown", fontweight="bold", x=0.01, ha="left")
-    return figure
+    said = (
+        f"{len(pictures)} films, one a row, each in {len(SHOWN)} ways: whole; a frame with a black "
+        "middle; with black shapes where the lungs lie; the box around the lungs, enlarged; and "
+        "the lungs alone on black"
+    )
+    return plotting.say(figure, said)
 
 
 def outlines(
@@ -93,7 +103,13 @@ def outlines(
         for spine in ax.spines.values():
             spine.set(visible=True, color=config.COLOURS[labels[number]], linewidth=3)
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
-    return figure
+    found_in = int(np.sum(found.ok[: len(pictures)]))
+    said = (
+        f"{len(pictures)} chest films, each with a line around the dark lungs and an upright box "
+        f"around both; a pair of lungs was found in {found_in} of them. Under a dense opacity the "
+        "line is the network's guess"
+    )
+    return plotting.say(figure, said)
 
 
 def counterfactuals(film: np.ndarray, donor: np.ndarray) -> Figure:
@@ -108,7 +124,11 @@ def counterfactuals(film: np.ndarray, donor: np.ndarray) -> Figure:
         ax.set_title(name, fontsize=9.5, fontweight="normal", loc="center")
     title = "The same lungs from another apparatus"
     figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
-    return figure
+    said = (
+        "Six pictures in a row: a film, one of the other class, and the first with the other's "
+        f"{', '.join(changed)}. The chest stays the same; letters, margins and greys change"
+    )
+    return plotting.say(figure, said)
 
 
 def trials(
@@ -173,10 +193,13 @@ def errors(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
         colour = colours["PNEUMONIA" if kind.startswith(sick) else "NORMAL"]
         ax.plot([low, high], [row, row], color=colour, lw=3)
         ax.plot(value, row, "o", color=colour, ms=7)
-        ax.annotate(f"{films:.0f} films", (1.01, row), va="center", fontsize=9, color="#555555")
+        ax.annotate(f"{films:.0f} films", (1.03, row), va="center", fontsize=9, color="#555555")
     ax.set_yticks(range(len(table)), [f"{by}: {kind}" for by, kind in table.index])
     ax.invert_yaxis()
-    ax.set(xlabel="share called rightly, 95% interval", xlim=(min(0.5, table["low"].min()), 1.12))
+    ax.set(
+        xlabel="share called rightly, 95% interval",
+        xlim=(min(0.5, table["low"].min()) - 0.03, 1.16),
+    )
     worst = table[table["films"] >= 20]["value"].idxmin()
-    ax.set_title(f"Weakest: {worst[1]}")
+    ax.set_title(f"Weakest of the kinds with 20 films or more: {worst[1]}")
     return ax

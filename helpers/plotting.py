@@ -54,13 +54,20 @@ def style() -> None:
         shell.display_formatter.formatters["image/png"].for_type(Figure, _with_alt_text)
 
 
+def show() -> None:
+    """Show what was drawn in this cell so far, above what the rest of the cell tells."""
+    plt.show()
+
+
 def _with_alt_text(figure: Figure) -> tuple[str, dict[str, str]]:
     """A figure as PNG (base64), and what a screen reader says of it."""
     return print_figure(figure, fmt="png", base64=True), {"alt": describe(figure)}
 
 
 def describe(figure: Figure) -> str:
-    """A figure in words: its titles, which state the finding, and what its axes show."""
+    """A figure in words: what it was given to say, or its titles (the finding) and its axes."""
+    if getattr(figure, "said", ""):
+        return f"{figure.said}."
     title = figure.get_suptitle()
     told, axes = [title] if title else [], []
     for ax in figure.axes:
@@ -71,6 +78,12 @@ def describe(figure: Figure) -> str:
     text = ". ".join(" ".join(part.split()) for part in told)
     drawn = "; ".join(dict.fromkeys(" ".join(part.split()) for part in axes))
     return f"{text}. Drawn: {drawn}." if drawn else f"{text}."
+
+
+def say(figure: Figure, text: str) -> Figure:
+    """Have a screen reader say ``text`` of ``figure`` after its title; return the figure."""
+    figure.said = ". ".join(filter(None, (figure.get_suptitle(), text)))
+    return figure
 
 
 def axes_or_new(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> Axes:
@@ -93,8 +106,12 @@ def films(
     labels: Sequence[str] | None = None,
     columns: int = 4,
     title: str = "",
+    said: str = "",
 ) -> Figure:
-    """Grid of films (n, side, side) uint8; a frame in the class's colour where labels are given."""
+    """Grid of films (n, side, side) uint8; a frame in the class's colour where labels are given.
+
+    ``said`` is what one sees, for those who cannot.
+    """
     rows = -(-len(pictures) // columns)
     side = WIDTH / columns
     figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, rows * (side + 0.22)), squeeze=False)
@@ -112,7 +129,16 @@ def films(
             spine.set(visible=True, color=colour, linewidth=3 if labels is not None else 0.8)
     if title:
         figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
-    return figure
+    return say(figure, said) if said else figure
+
+
+SEEN = {
+    "NORMAL": "Eight frontal chest X-rays of children: two dark lungs, one on each side of a "
+    "bright heart and spine, ribs and diaphragm drawn sharply",
+    "PNEUMONIA": "Eight frontal chest X-rays of children: white or grey patches hide parts of the "
+    "lungs, dense and on one side in some of the upper row, a veil over both sides in some of the "
+    "lower; heart and diaphragm are often blurred",
+}
 
 
 def examples(
@@ -139,6 +165,7 @@ def examples(
         title="No pneumonia: dark lungs, sharp edges"
         if label == "NORMAL"
         else "Pneumonia: bacterial (upper row) and viral (lower row)",
+        said=SEEN[label],
     )
 
 
@@ -157,6 +184,13 @@ def mean_films(
     for ax in axes:
         ax.set(xticks=[], yticks=[])
         ax.grid(visible=False)
+    reach = np.abs(sick - normal).max()
+    said = (
+        "Three pictures: the mean film of each class, a blurred chest, and their difference in "
+        f"colour, up to {reach:.0f} of 255 grey levels. Not the lungs alone are coloured: "
+        "shoulders, flanks and corners are as well"
+    )
+    say(axes[0].figure, said)
     return axes
 
 
@@ -170,15 +204,18 @@ def class_balance(counts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     left = np.zeros(len(shares))
     for subtype in config.SUBTYPES:
         width = shares[subtype].to_numpy()
-        bars = ax.barh(
-            shares.index, width, left=left, color=config.SUBTYPE_COLOURS[subtype], label=subtype
-        )
-        number = counts[subtype].iloc[::-1]
+        face = config.SUBTYPE_COLOURS[subtype]
+        # Bacterial and viral are the same grey where there is no colour: one of them is hatched.
+        hatch = {"hatch": "///", "edgecolor": "white"} if subtype == "viral" else {}
+        bars = ax.barh(shares.index, width, left=left, color=face, label=subtype, **hatch)
+        number = [f"{n:,}" if n else "" for n in counts[subtype].iloc[::-1]]
         colour = "white" if subtype == "normal" else config.INK
-        ax.bar_label(bars, [f"{n:,}" for n in number], label_type="center", color=colour)
+        for text in ax.bar_label(bars, number, label_type="center", color=colour):
+            if text.get_text():
+                text.set_bbox({"facecolor": face, "edgecolor": "none", "pad": 1.5})
         left += width
-    low, high = counts["prevalence"].min(), counts["prevalence"].max()
-    ax.set_title(f"Pneumonia is the majority everywhere: {low:.0%} to {high:.0%} of the films")
+    told = ", ".join(f"{part} {share:.0%}" for part, share in counts["prevalence"].items())
+    ax.set_title(f"Share of films with pneumonia: {told}")
     ax.set(xlabel="share of the films (number of films in the bars)", xlim=(0, 1))
     ax.xaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.28))
@@ -241,7 +278,7 @@ def learning_curves(
 
 def confusion(counts: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     """Confusion matrix with counts and shares of the true class."""
-    ax = axes_or_new(ax, width=4.2, height=3.0)
+    alone, ax = ax is None, axes_or_new(ax, width=4.2, height=3.0)
     shares = counts.div(counts.sum(axis=1), axis=0)
     text = [
         [f"{n:,}\n{s:.1%}" for n, s in zip(*row, strict=True)]
@@ -264,7 +301,19 @@ def confusion(counts: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     ax.tick_params(axis="y", rotation=0)
     for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
         label.set(color=config.COLOURS[label.get_text()], fontweight="bold")
+    if alone:
+        say(ax.figure, f"{title}. {_matrix_said(counts)}")
     return ax
+
+
+def _matrix_said(counts: pd.DataFrame) -> str:
+    """A confusion matrix in words."""
+    rows = [(counts.loc[name], counts.loc[name].sum()) for name in ("PNEUMONIA", "NORMAL")]
+    (sick, ill), (well, healthy) = rows
+    return (
+        f"Of {ill:,} films with pneumonia {sick['NORMAL']:,} are missed, of {healthy:,} without it "
+        f"{well['PNEUMONIA']:,} are called sick"
+    )
 
 
 def score_distribution(
@@ -286,11 +335,13 @@ def score_distribution(
             edgecolor="white",
             lw=0.3,
         )
-    ax.axvline(threshold, color=config.INK, ls="--", lw=1.2, label=f"threshold {threshold:.2f}")
+    told = f"threshold {evaluation.short(threshold, 2)}"
+    ax.axvline(threshold, color=config.INK, ls="--", lw=1.2, label=told)
     ax.set_title(title)
     ax.set(xlabel="probability of pneumonia", ylabel="share of the class", xlim=(0, 1))
     ax.yaxis.set_major_formatter(PercentFormatter(1))
-    ax.legend(loc="upper center")
+    # Below, where the threshold's line does not strike it through.
+    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.3))
     return ax
 
 
@@ -309,6 +360,7 @@ def before_and_after(
         title = f"{name}, {part}: {alarms:.0%} of the normal films above the threshold"
         score_distribution(scores, threshold, title, ax)
     axes[0].set_xlabel("")
+    axes[0].get_legend().remove()  # once for both
     return list(axes)
 
 
@@ -367,6 +419,12 @@ def roc_and_pr(
     return axes
 
 
+def _inward(value: float, least: float, most: float) -> str:
+    """How to align a label so that it does not lie across the end of an axis."""
+    place = (value - least) / (most - least) if most > least else 0.5
+    return "left" if place < 0.1 else "right" if place > 0.9 else "center"
+
+
 def comparison(
     estimates: Mapping[str, pd.DataFrame],
     metrics: Sequence[str] = ("AUROC", "accuracy", "sensitivity", "specificity"),
@@ -377,6 +435,10 @@ def comparison(
     axes = _row(axes, len(metrics), 0.42 * len(estimates) + 1.2, sharey=True)
     names = list(estimates)
     for ax, metric in zip(axes, metrics, strict=True):
+        least, most = (
+            pick(table.loc[metric, limit] for table in estimates.values())
+            for pick, limit in ((min, "low"), (max, "high"))
+        )
         for row, name in enumerate(names):
             value, low, high = estimates[name].loc[metric, ["value", "low", "high"]]
             colour = config.ACCENT if row == len(names) - 1 else "#555555"
@@ -387,7 +449,7 @@ def comparison(
                 (value, row),
                 xytext=(0, 6),
                 textcoords="offset points",
-                ha="center",
+                ha=_inward(value, least, most),
                 fontsize=8.5,
                 color=colour,
             )
@@ -401,6 +463,10 @@ def comparison(
     axes[0].figure.supxlabel("value with 95% interval (bootstrap over patients)", fontsize=10)
     if title:
         axes[0].figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
+    values = pd.DataFrame({name: table["value"] for name, table in estimates.items()}).T
+    texts = values[list(metrics)].map(evaluation.short)
+    told = [f"{n} {', '.join(f'{m} {v}' for m, v in row.items())}" for n, row in texts.iterrows()]
+    say(axes[0].figure, f"A dot with its interval for each network and metric: {'; '.join(told)}")
     return axes
 
 
@@ -538,6 +604,13 @@ def seed_difference(
         xlabel=f"{second[0]} minus {first[0]}, 95% interval",
         title="Difference (dark: clear of zero)",
     )
+    told = [
+        f"{m} {evaluation.short(difference.loc[m, 'low'])} to "
+        f"{evaluation.short(difference.loc[m, 'high'])}"
+        for m in metrics
+    ]
+    clouds = f"Left, a dot for each training of {first[0]} and of {second[0]}"
+    say(axes[0].figure, f"{clouds}. Right, the interval of the difference: {', '.join(told)}")
     return axes
 
 
@@ -551,11 +624,26 @@ def network(result: Result, threshold: float = 0.5) -> Figure:
         else curve_finding(result.history, result.chosen)
     )
     title = f"{result.recipe.title}: {finding}"
+    say(figure, _strip_said(result, title, threshold))
     learning_curves(result.history, result.chosen, title, axes[:2], take)
     counts = evaluation.confusion(result.scores("validation"), threshold)
     missed, sick = counts.loc["PNEUMONIA", "NORMAL"], counts.loc["PNEUMONIA"].sum()
     confusion(counts, f"misses {missed:,} of {sick:,}", axes[2])
     return figure
+
+
+def _strip_said(result: Result, title: str, threshold: float) -> str:
+    """What ``network`` shows, for those who cannot see it."""
+    rows = result.history[result.history["seed"] == result.chosen]
+    first, last = rows.iloc[0], rows.iloc[-1]
+    counts = evaluation.confusion(result.scores("validation"), threshold)
+    return (
+        f"{title}. Left, the loss over {len(rows)} epochs: on training films from "
+        f"{evaluation.short(first['loss'], 2)} to {evaluation.short(last['loss'], 2)}, on "
+        f"validation films from {evaluation.short(first['val_loss'], 2)} to "
+        f"{evaluation.short(last['val_loss'], 2)}. Middle, recall. Right, the validation films. "
+        f"{_matrix_said(counts)}"
+    )
 
 
 def curve_finding(history: pd.DataFrame, chosen: int) -> str:
