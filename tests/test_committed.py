@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -48,6 +50,15 @@ def test_every_recipe_left_a_line_in_the_ledger():
         lines = ledger[ledger["recipe"] == (recipe.was or name)]
         assert recipe.digest() in set(lines["recipe_digest"])
     assert pd.to_datetime(ledger["date"]).is_monotonic_increasing
+
+
+def test_every_scoring_that_is_explained_is_named_by_its_time_and_stands_in_the_ledger():
+    ledger = record.openings(config.RESULTS)
+    told = (config.RESULTS / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b\d\d:\d\d\b", told))
+    assert named <= set(ledger["date"].str[11:16])
+    again = ledger[ledger["recipe"].duplicated(keep=False)]
+    assert set(again["date"].str[11:16]) <= named
 
 
 def seconds(result):
