@@ -7,7 +7,7 @@ import re
 import nbformat
 import pytest
 
-from helpers import config, recipes
+from helpers import colab, config, recipes
 
 LIVE = "nbval-ignore-output"
 
@@ -47,9 +47,24 @@ def test_the_file_is_smaller_than_five_megabytes():
 
 
 def test_the_first_cell_silences_tensorflow_before_it_is_imported(code):
-    assert "TF_ENABLE_ONEDNN_OPTS" in code[0].source
-    assert "TF_CPP_MIN_LOG_LEVEL" in code[0].source
-    assert "helpers" not in code[0].source
+    before, imported = code[0].source.split("from helpers import", 1)
+    assert "TF_ENABLE_ONEDNN_OPTS" in before
+    assert "TF_CPP_MIN_LOG_LEVEL" in before
+    assert "import_tensorflow" in imported
+    assert "import tensorflow" not in before
+
+
+def test_no_more_than_one_cell_of_code_stands_above_the_summary(code):
+    assert "telling.overview()" in code[1].source
+    assert code[1].outputs[0]["data"]["text/markdown"].startswith("<table>"), "framed"
+
+
+def test_the_first_cell_gets_the_study_from_the_address_that_is_set(notebook):
+    names = [cell.get("id") for cell in notebook.cells[:2]]
+    assert names == [colab.HEAD, colab.CELL]
+    assert notebook.cells[1].source == colab.cell(config.REPOSITORY), "run `make notebook`"
+    badge = colab.badge(config.REPOSITORY)
+    assert (colab.BADGE in notebook.cells[0].source) == bool(badge)
 
 
 def test_a_cell_that_trains_live_is_not_compared_and_the_next_code_asserts(code):
@@ -75,11 +90,24 @@ def test_no_compared_output_holds_an_address(code):
 
 def test_every_link_in_the_contents_has_its_heading(notebook):
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    anchors = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-        for heading in re.findall(r"^#+ (.+)$", text, flags=re.M)
-    }
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    anchors = re.findall(r'<a id="([^"]+)"></a>', text)
+    assert len(anchors) == len(set(anchors))
+    named = set(re.findall(r"\]\(#([^)]+)\)", text))
+    assert len(named) == 11
+    assert named <= set(anchors)
+
+
+def test_every_chapters_anchor_is_the_one_that_github_gives_its_heading(notebook):
+    for cell in notebook.cells:
+        heading = re.search(r"^## (.+)$", cell.source, flags=re.M)
+        if cell.cell_type == "markdown" and heading:
+            slug = re.sub(r"[^\w\- ]", "", heading[1].lower()).strip().replace(" ", "-")
+            assert cell.source.startswith(f'<a id="{slug}"></a>'), cell.source
+
+
+def test_links_to_the_old_name_of_chapter_six_still_arrive(notebook):
+    chapter = next(cell for cell in notebook.cells if "\n## 6." in cell.source)
+    assert '<a id="6-the-test-set-opened-once"></a>' in chapter.source
 
 
 def test_numbers_of_the_study_are_not_typed_into_the_prose(notebook):
@@ -95,14 +123,16 @@ def test_every_figure_says_in_words_what_it_shows(code):
             for kind in ("image/png", "image/jpeg"):
                 if kind in output.get("data", {}):
                     alt = output.metadata.get(kind, {}).get("alt", "")
-                    assert len(alt) > 15, cell.source
+                    assert len(alt) > 60, f"no more than a title: {alt}"
+                    assert not re.search(r"\.(jpe?g|png)", alt), f"names of files: {alt}"
 
 
 def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(notebook):
     chapters, told = {}, ""
     for cell in notebook.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("## "):
-            told = cell.source.splitlines()[0]
+        heading = re.search(r"^## .+$", cell.source, flags=re.M)
+        if cell.cell_type == "markdown" and heading:
+            told = heading[0]
             chapters[told] = ""
         if told:
             texts = [
@@ -114,6 +144,34 @@ def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(notebo
     for name, text in chapters.items():
         assert re.search(r"^\*[A-Z][^*]*\?[^*]*\*", text, flags=re.M), name
         assert "**In one line:**" in text, name
+
+
+@pytest.mark.parametrize("chapter", ["1.", "5.", "6.", "8.", "10."])
+def test_answers_that_are_numbers_come_from_the_record_with_intervals(notebook, chapter):
+    start = next(n for n, c in enumerate(notebook.cells) if f"\n## {chapter}" in c.source)
+    told = [
+        output.get("data", {}).get("text/markdown", "")
+        for cell in notebook.cells[start:]
+        for output in cell.get("outputs", [])
+    ]
+    closing = next(text for text in told if text.startswith("**In one line:**"))
+    assert re.search(r"\[[+−]?[\d.,]+, [+−]?[\d.,]+\]", closing)
+
+
+def test_minus_signs_are_no_hyphens(code):
+    for cell in code:
+        for output in outputs(cell, "execute_result") + outputs(cell, "display_data"):
+            told = output["data"].get("text/markdown", "")
+            assert not re.search(r"(?<![\w-])-\d*\.?\d", told), told
+
+
+def test_shares_are_written_alike(code):
+    """.987, not 0.987; 0.5 and a learning rate are no results."""
+    for cell in code:
+        for output in outputs(cell, "execute_result") + outputs(cell, "display_data"):
+            told = output["data"].get("text/markdown", "") + output["data"].get("text/html", "")
+            told = told if "learning rate" not in told else ""
+            assert not re.search(r"(?<![\d.])0\.\d{2,3}(?!\d)", told), cell.source
 
 
 def test_there_is_more_prose_than_code(notebook, code):

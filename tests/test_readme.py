@@ -84,6 +84,7 @@ def test_every_chapter_that_the_readme_names_is_there():
         re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
         for heading in re.findall(r"^## (.+)$", prose, flags=re.M)
     }
+    anchors |= set(re.findall(r'<a id="([^"]+)"></a>', prose))
     named = re.findall(r"final_notebook\.ipynb#([\w-]+)", README.read_text(encoding="utf-8"))
     assert len(set(named)) >= 6
     assert set(named) <= anchors
