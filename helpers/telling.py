@@ -415,6 +415,8 @@ def known_before(ledger: pd.DataFrame, early: Recipe, late: Recipe) -> str:
         pd.to_datetime(ledger.loc[ledger["recipe_digest"] == recipe.digest(), "date"]).min()
         for recipe in (early, late)
     )
+    if pd.isna(first) or pd.isna(second):
+        return "The ledger does not say what was known beforehand: it lacks one of the scorings."
     if first >= second:
         return f"The {late.title.lower()} network was scored before the {early.title.lower()}."
     return (

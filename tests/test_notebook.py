@@ -175,5 +175,6 @@ def test_shares_are_written_alike(code):
 
 
 def test_there_is_more_prose_than_code(notebook, code):
+    assert len(code) < len(notebook.cells) / 2
     words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
     assert words > sum(len(cell.source.split()) for cell in code)

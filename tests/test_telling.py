@@ -123,6 +123,7 @@ def test_what_was_known_beforehand_is_read_from_the_ledger():
     assert "not a blind first one" in text
     swapped = ledger.assign(date=dates[::-1])
     assert "not a blind" not in telling.known_before(swapped, early, late)
+    assert "does not say" in telling.known_before(ledger[:1], early, late)
 
 
 def test_the_rule_says_that_the_final_network_has_another():
