@@ -61,7 +61,7 @@ def costs(
     ax.set_title(f"The cheapest threshold on the test films, known only afterwards: {best}")
     ax.set(
         xlabel="threshold: probability from which a film is called",
-        ylabel="US$ per 1,000 children",
+        ylabel="USD per 1,000 children",
         xlim=(0, 1),
         ylim=(0, ceiling),
     )

@@ -259,3 +259,12 @@ def test_an_estimate_of_all_or_none_has_the_exact_limit():
         assert table.loc[metric, "low"] == pytest.approx(0.025 ** (1 / count))
     none = evaluation.estimate(scores, 0.95)
     assert none.loc["sensitivity", "high"] == pytest.approx(1 - 0.025 ** (1 / 50))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.987, ".987"), (-0.36, "−.360"), (1.0, "1.000"), (299.0, "299"), (2.462, "2.5")],
+)
+def test_numbers_in_tables_are_shares_counts_or_have_one_decimal(value, text):
+    assert evaluation.tidy(value) == text
+    assert evaluation.tidy(float("nan")) == "–"
