@@ -47,6 +47,9 @@ main { max-width: 68rem; margin: 0 auto; }
 @media (max-width: 700px) {
   body.jp-Notebook { padding: .3rem; }
   .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+  .jp-OutputArea .jp-OutputArea-child { display: block; }
+  .jp-OutputArea .jp-OutputArea-child .jp-OutputArea-output { display: block; margin-left: 0;
+    box-sizing: border-box; overflow-x: auto; }
   .jp-Cell, .jp-RenderedHTMLCommon, .jp-RenderedMarkdown { padding: 2px; }
   .jp-RenderedHTMLCommon h1 { font-size: 1.5rem; }
   .jp-RenderedHTMLCommon table { font-size: 10px; margin-left: 0; }

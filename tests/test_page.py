@@ -65,3 +65,9 @@ def test_a_page_with_a_badge_does_not_fetch_its_picture(tmp_path):
     text = page.write_html(node, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Open in Colab" in text
     assert colab.BADGE not in text
+
+
+def test_a_phone_scrolls_wide_figures_where_they_stand(html):
+    phone = html.split("@media (max-width: 700px)", 1)[1].split("</style>", 1)[0]
+    assert "overflow-x: auto" in phone
+    assert "min-width" in phone
