@@ -50,7 +50,7 @@ trust: setup ## what breaks the final network and where it looks, on the full se
 notebook: setup ## execute final_notebook.ipynb in place, from the record
 	$(BIN)/python -m helpers notebook
 
-benchmark: setup ## measure speed, memory and growth beside other ways (half an hour)
+benchmark: setup ## measure speed, memory and growth beside other ways
 	$(BIN)/python -m helpers benchmark
 
 images: setup ## draw images/

@@ -219,24 +219,27 @@ def read_all(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str
     return pictures, dict(sorted(problems.items()))
 
 
-def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, Pictures]:
+def load(
+    films: Films, size: int, cache: Path | None = None, stream: bool = False
+) -> tuple[Films, Pictures]:
     """Read all films at one size, from the cache when they were read before.
 
     Returns the films that could be read (each other one is named in a warning and added to
-    ``missing``) and their pixels as (n, size, size) uint8, in the table's order: an array, or a
-    shelf in the cache where an array would take too much of the memory (``shelf.SHARE``). The
-    cache is keyed by the files' paths, lengths and times, and the size; if it cannot be written,
-    a warning says so and the pixels are returned all the same.
+    ``missing``) and their pixels as (n, size, size) uint8, in the table's order: an array, or with
+    ``stream`` a shelf in the cache where an array would take too much of the memory
+    (``shelf.SHARE``). The cache is keyed by the files' paths, lengths and times, and the size; if
+    it cannot be written, a warning says so and the pixels are returned all the same.
 
     Raises:
-        FilmError: the films need the cache, and it cannot be written.
+        FilmError: a shelf is needed, and the cache cannot be written.
     """
     cache = config.cache_folder() if cache is None else cache
     store = cache / f"films-{size}-{_fingerprint(films.table['path'], size)}.npy"
-    kept = _from_cache(store, len(films.table), size)
+    whole = not stream or shelf.fits(len(films.table), size)
+    kept = _from_cache(store, len(films.table), size, whole)
     if kept is not None:
         return films, kept
-    read = _read_whole if shelf.fits(len(films.table), size) else _read_in_pieces
+    read = _read_whole if whole else _read_in_pieces
     pictures, problems = read(list(films.table["path"]), size, store)
     if problems:
         message = f"{len(problems)} of {len(pictures):,} films left out: "
@@ -300,10 +303,9 @@ def _fingerprint(paths: pd.Series, size: int) -> str:
     return key.hexdigest()[:16]
 
 
-def _from_cache(store: Path, count: int, size: int) -> Pictures | None:
+def _from_cache(store: Path, count: int, size: int, whole: bool) -> Pictures | None:
     """Pixels from the cache; None if absent or not what was expected (then they are reread)."""
     try:
-        whole = shelf.fits(count, size)
         pictures = np.load(store, allow_pickle=False) if whole else Shelf.open(store)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, tokenize.TokenError):
         return None

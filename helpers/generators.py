@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ from PIL import Image, ImageDraw
 from helpers import pixels
 from helpers.shelf import Pictures, Shelf
 
+# Niceness of the threads that prepare films: low enough to fill gaps only, yet on a machine that
+# others keep busy still a tenth of a core.
+ASIDE = 10
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 
@@ -214,7 +218,8 @@ def _aside(step: tf.Tensor) -> tf.Tensor:
         return step
 
     def give_way(step: np.ndarray) -> np.ndarray:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        with suppress(OSError):  # where a container forbids it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ASIDE)
         return step
 
     return tf.ensure_shape(tf.numpy_function(give_way, [step], tf.int32), ())

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import models
+from helpers import config, dataset, models, recipes
 from helpers.generators import Augmentation
 from helpers.recipes import Recipe
 
@@ -250,6 +250,16 @@ def torch_rate(
         if epoch == 0:
             start = time.perf_counter()
     return recipe.batch_size * steps * epochs / (time.perf_counter() - start)
+
+
+def rate_of(name: str, steps: int, epochs: int) -> float:
+    """``torch_rate`` of a recipe by name on the packaged films: for a process of its own."""
+    recipe = recipes.get(name)
+    table = dataset.packaged().table.query("part == 'training'")
+    films = table.sample(steps * recipe.batch_size, random_state=config.SEED)
+    pictures, _ = dataset.read_all(list(films["path"]), recipe.side)
+    labels = (films["label"] == "PNEUMONIA").to_numpy().astype(int)
+    return torch_rate(recipe, pictures, labels, steps, epochs)
 
 
 def onnx_bytes(model: keras.Model) -> bytes:

@@ -165,7 +165,7 @@ class Study:
         """
         if self.mode == "replay":
             return self._read(name, self.results, manifest.read())
-        films, _ = dataset.load(self.films, self.recipe(name).side)
+        films, _ = dataset.load(self.films, self.recipe(name).side, stream=True)
         return self._read(name, self._root(films), films.table)
 
     def _read(self, name: str, root: Path, films: pd.DataFrame) -> Result:
@@ -188,9 +188,9 @@ class Study:
         arrays, or shelves where those would take too much of the memory.
         """
         if recipe.views == ("film",):
-            films, seen = dataset.load(self.films, recipe.side)
+            films, seen = dataset.load(self.films, recipe.side, stream=True)
             return films, {"film": seen}
-        films, whole = dataset.load(self.films, config.SOURCE_SIZE)
+        films, whole = dataset.load(self.films, config.SOURCE_SIZE, stream=True)
         cut = not set(recipe.views) <= set(views.WHOLE)
         if isinstance(whole, Shelf):
             network = self._lung_network(films, whole) if cut else None

@@ -99,8 +99,8 @@ def test_memory_can_be_set_and_a_share_of_it_is_films(monkeypatch):
 def test_films_read_in_pieces_are_the_films_read_at_once(drawn, tight, monkeypatch):
     monkeypatch.setattr(shelf, "PIECE", 9)
     films = dataset.find(drawn)
-    _, read = dataset.load(films, 16)
-    _, kept = dataset.load(films, 16)  # from the cache
+    _, read = dataset.load(films, 16, stream=True)
+    _, kept = dataset.load(films, 16, stream=True)  # from the cache
     whole, _ = dataset.read_all(list(films.table["path"]), 16)
     assert isinstance(read, Shelf)
     assert isinstance(kept, Shelf)
@@ -108,11 +108,18 @@ def test_films_read_in_pieces_are_the_films_read_at_once(drawn, tight, monkeypat
     np.testing.assert_array_equal(np.asarray(kept), whole)
 
 
+def test_who_does_not_ask_for_a_stream_gets_an_array(drawn, tight):
+    films = dataset.find(drawn)
+    for stream in (True, False):
+        _, pictures = dataset.load(films, 16, stream=stream)
+        assert isinstance(pictures, Shelf if stream else np.ndarray)
+
+
 def test_a_film_that_cannot_be_read_is_left_out_and_nothing_kept(folder, tight, tmp_path):
     films = dataset.find(folder)
     (broken := sorted(folder.rglob("*.jpeg"))[3]).write_bytes(b"no film")
     with pytest.warns(UserWarning, match=broken.name):
-        left, pictures = dataset.load(films, 16)
+        left, pictures = dataset.load(films, 16, stream=True)
     assert len(left.table) == len(pictures) == len(films.table) - 1
     whole, _ = dataset.read_all(list(left.table["path"]), 16)
     np.testing.assert_array_equal(np.asarray(pictures), whole)
@@ -122,7 +129,7 @@ def test_a_film_that_cannot_be_read_is_left_out_and_nothing_kept(folder, tight, 
 def test_a_cache_that_is_a_file_is_named(drawn, tight, tmp_path):
     (tmp_path / "cache").write_text("in the way")
     with pytest.raises(dataset.FilmError, match="STUDY_CACHE"):
-        dataset.load(dataset.find(drawn), 16)
+        dataset.load(dataset.find(drawn), 16, stream=True)
 
 
 def test_batches_and_predictions_do_not_depend_on_where_films_are(shelved, pictures):
