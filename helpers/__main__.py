@@ -222,7 +222,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     arguments = parser().parse_args(argv)
     if arguments.command != "data":
-        quiet.import_tensorflow()
+        # A film is small: networks side by side, a thread each, answer sooner than one after the
+        # other with all threads.
+        quiet.import_tensorflow(threads=1 if arguments.command == "predict" else None)
     try:
         told = COMMANDS[arguments.command](arguments)
         if isinstance(told, int):

@@ -23,7 +23,19 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import config, dataset, files, page, peaks, recipes, record, rivals, study, ways
+from helpers import (
+    committee,
+    config,
+    dataset,
+    files,
+    page,
+    peaks,
+    recipes,
+    record,
+    rivals,
+    study,
+    ways,
+)
 from helpers import predict as predicting
 from helpers.recipes import Recipe
 
@@ -196,7 +208,7 @@ def prediction() -> dict[str, Any]:
         "cold": [told.seconds for told in one],
         "warm": warm[8:],
         "folder": {"films": count, "seconds": many.seconds},
-        "onnx": _against_onnx(films),
+        "onnx": _against_onnx(),
     }
 
 
@@ -205,22 +217,47 @@ def _predicting(path: str) -> peaks.Cost:
     return peaks.cost(["-m", "helpers", "predict", path], well=(0, 1))
 
 
-def _against_onnx(films: pd.DataFrame) -> list[dict[str, Any]]:
-    """Seconds a call of one member takes, ours and ONNX Runtime's, in turn; empty without it."""
+def _against_onnx() -> list[dict[str, Any]]:
+    """Seconds the final network takes, ours and ONNX Runtime's; empty without it.
+
+    Each in processes of its own, in turn: the threads of one would hinder the other's.
+    """
     if not (rivals.has("onnxruntime") and rivals.has("tf2onnx")):
         return []
-    recipe = recipes.get("final")
-    model = record.load_member(config.RESULTS, recipe, recipe.seeds[0])
-    calls = {"ours": predicting.swift(model), "onnx": rivals.onnx_predictor(model)}
     rows = []
+    for _ in range(REPEATS):
+        for name, call in (("ours", "benchmark.final_ours()"), ("onnx", "benchmark.final_onnx()")):
+            code = (
+                "from helpers import quiet; quiet.import_tensorflow(); import json; "
+                f"from helpers import benchmark; print(json.dumps({call}))"
+            )
+            told = peaks.cost(["-c", code], {"STUDY_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3"})
+            rows += [{"by": name, **row} for row in json.loads(told.told.strip().splitlines()[-1])]
+    return rows
+
+
+def final_ours() -> list[dict[str, float]]:
+    """Seconds of the final network's members as ``predict`` asks them: for a process of its own."""
+    return _timed(predicting.together(committee.seat(study.Study().run("final")).members))
+
+
+def final_onnx() -> list[dict[str, float]]:
+    """The same members in ONNX Runtime, one after the other with all its threads."""
+    members = committee.seat(study.Study().run("final")).members
+    sessions = [(rivals.onnx_predictor(model), view) for model, view in members]
+    return _timed(lambda seen: np.array([ask(seen[view]) for ask, view in sessions]))
+
+
+def _timed(call: Callable[[dict[str, np.ndarray]], np.ndarray]) -> list[dict[str, float]]:
+    """Median seconds of a call for one film and for a batch, with the mean answer."""
+    films = dataset.packaged().table.query("part == 'test'")
+    recipe, rows = recipes.get("final"), []
     for count in (1, 32):
         pictures, _ = dataset.read_all(list(films["path"].head(count)), recipe.side)
-        apart = np.ptp([np.ravel(call(pictures)) for call in calls.values()], axis=0).max()
-        for _ in range(60):
-            seconds = {
-                name: _seconds(functools.partial(call, pictures)) for name, call in calls.items()
-            }
-            rows.append({"films": count, "apart": float(apart), **seconds})
+        seen = dict.fromkeys(recipe.views, pictures)
+        seconds = [_seconds(functools.partial(call, seen)) for _ in range(60)]
+        told = float(np.mean(call(seen)))
+        rows.append({"films": count, "seconds": float(np.median(seconds[10:])), "told": told})
     return rows
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -61,6 +61,7 @@ class Answer:
 
 
 Swift = Callable[[np.ndarray], np.ndarray]
+Seen = dict[str, np.ndarray]  # films (n, side, side) uint8 by view
 
 
 def swift(model: keras.Model) -> Swift:
@@ -69,6 +70,26 @@ def swift(model: keras.Model) -> Swift:
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     call = tf.function(lambda films: model(films, training=False), input_signature=[shape])
     return lambda films: call(tf.constant(films[..., np.newaxis], tf.float32)).numpy()
+
+
+def together(members: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np.ndarray]:
+    """All members as one compiled function of what their views show: answers (members, n).
+
+    One call for all, in which TensorFlow asks them side by side.
+    """
+    folded = [(quick.folded(model), view) for model, view in members]
+    shapes = {view: (None, *model.input_shape[1:]) for model, view in members}
+    wanted = {view: tf.TensorSpec(shape, tf.float32) for view, shape in shapes.items()}
+
+    @tf.function(input_signature=[wanted])
+    def call(seen: dict[str, tf.Tensor]) -> tf.Tensor:
+        return tf.stack([model(seen[view], training=False)[:, 0] for model, view in folded])
+
+    def answers(seen: Seen) -> np.ndarray:
+        films = {view: tf.constant(seen[view][..., np.newaxis], tf.float32) for view in wanted}
+        return call(films).numpy()
+
+    return answers
 
 
 class Predictor:
@@ -96,7 +117,7 @@ class Predictor:
         self.least = float(record.noted(root, gate.NAME)["threshold"])
         self._gate = swift(record.load_network(root, gate.NAME))
         self._lungs = swift(record.load_network(root, lungs.NAME))
-        self._members = [(swift(model), view) for model, view in self.committee.members]
+        self._members = together(self.committee.members)
 
     def answers(self, paths: Iterable[Path | str], keep: bool = False) -> Iterator[Answer]:
         """One answer a path, in order, as soon as its batch is done; ``keep`` the pixels."""
@@ -158,8 +179,7 @@ class Predictor:
 
     def _probability(self, pixels: np.ndarray, found: Found) -> np.ndarray:
         seen = self.committee.seen(pixels, found)
-        told = [member(seen[view])[:, 0] for member, view in self._members]
-        return np.mean(told, axis=0, dtype=np.float64)
+        return np.mean(self._members(seen), axis=0, dtype=np.float64)
 
 
 def _operating_point(

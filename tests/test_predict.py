@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +16,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import __main__ as commands
-from helpers import config, console, dataset, gate, manifest, predict, reading, record
+from helpers import (
+    config,
+    console,
+    dataset,
+    gate,
+    manifest,
+    models,
+    predict,
+    reading,
+    record,
+    training,
+)
 from helpers.predict import Answer, Predictor
 from helpers.study import Study
 from tests.test_reading import refusals, ways
@@ -336,3 +348,12 @@ def test_names_that_cannot_be_shown_do_no_harm(capsys):
 def test_every_packaged_film_name_is_known(some):
     assert set(some["film"]) <= set(manifest.read()["film"])
     assert {".jpeg", ".png", ".dcm"} <= reading.SUFFIXES
+
+
+def test_members_asked_together_answer_as_each_alone():
+    keras.utils.set_random_seed(1)
+    members = [(models.build("final", 32), view) for view in ("box", "film", "box")]
+    rng = np.random.default_rng(1)
+    seen = {view: rng.integers(0, 256, (5, 32, 32), dtype=np.uint8) for view in ("box", "film")}
+    alone = [training.predict(model, seen[view]) for model, view in members]
+    np.testing.assert_allclose(predict.together(members)(seen), alone, atol=1e-5)
