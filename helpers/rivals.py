@@ -278,6 +278,8 @@ def onnx_session(model: keras.Model, threads: int = THREADS) -> onnxruntime.Infe
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Threads that wait by spinning would hinder the next of several sessions.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(
         onnx_bytes(model), options, providers=["CPUExecutionProvider"]
     )
