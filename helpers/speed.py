@@ -25,7 +25,7 @@ WAYS = {
         "image_dataset",
         "small copies",
     ): "`image_dataset_from_directory` and Keras layers, the copies",
-    ("torch", "memory"): "PyTorch, the same network and changes, films in memory",
+    ("torch", "memory"): "PyTorch, the same network and changes, no worker processes",
     ("ceiling", "memory"): "our network on one batch in memory: the ceiling",
 }
 
@@ -180,8 +180,9 @@ def memory_told(found: dict[str, Any]) -> str:
         peak = rows[what]
         grown = peak.max() / peak.min()
         verdict = "flat within 10%" if grown <= FLAT else f"grown by {grown - 1:.0%}"
-        each = ", ".join(f"{value:,.0f} MB for {times} times" for times, value in peak.items())
-        told.append(f"{what} {each} the films ({verdict})")
+        each = ", ".join(f"{value:,.0f}" for value in peak)
+        much = ", ".join(str(times) for times in peak.index)
+        told.append(f"{what} {each} MB for {much} times the films ({verdict})")
     whole = rows["train, as an array"].iloc[0]
     return (
         f"Memory at most: {'; '.join(told)}. The same training with the films as an array: "
