@@ -62,10 +62,11 @@ def run(parts: Iterable[str], path: Path, tell: Tell, against: Path | None = Non
     parts = list(parts) or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         raise ValueError(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    measures = PARTS | {"before": functools.partial(before, against)}
     for part in parts:
         tell(f"{part} …")
         start = time.perf_counter()
-        measured = before(against) if part == "before" else PARTS[part]()
+        measured = measures[part]()
         if measured is None:
             continue
         found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -90,7 +91,7 @@ def _rounded(value: Any) -> Any:
 def training() -> dict[str, Any]:
     """Films a second by each way of feeding, each measured right beside ours; the ceiling."""
     table = dataset.packaged().table.query("part == 'training'")
-    some = table.sample(STEPS * 32, random_state=config.SEED)
+    some = table.sample(STEPS * recipes.get("final").batch_size, random_state=config.SEED)
     pairs = []
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -168,7 +169,7 @@ def before(other: Path | None) -> dict[str, Any] | None:
     if other is None:
         return None
     rows = []
-    for repeat in range(3):
+    for repeat in range(REPEATS):
         for name, root in (("here", config.ROOT), ("before", other.resolve())):
             told = peaks.epochs(root)
             rows += [{"code": name, "repeat": repeat, **row} for row in told]
@@ -195,7 +196,7 @@ def result() -> dict[str, Any]:
 
 
 def prediction() -> dict[str, Any]:
-    """One film cold and warm, a folder of films, and one member against ONNX Runtime."""
+    """One film cold and warm, a folder of films, and the network against ONNX Runtime."""
     films = dataset.packaged().table.query("part == 'test'")
     with tempfile.TemporaryDirectory() as name:
         count = len(study.Study().recorded("final").scores("test"))
@@ -296,20 +297,14 @@ def _plain(cost: peaks.Cost) -> dict[str, float]:
 def notebook() -> dict[str, Any]:
     """Seconds of a replay of the whole notebook, its slowest cells, its memory."""
     code = "import sys; from helpers import benchmark; benchmark.replay(sys.argv[1])"
-    rows = []
+    runs, last = [], []
     with tempfile.TemporaryDirectory() as name:
         told = Path(name) / "cells.json"
-        for _ in range(3):
-            cost = peaks.cost(["-c", code, str(told)])
-            cells = json.loads(told.read_text())
-            rows.append({"seconds": cost.seconds, "megabytes": cost.peak, "cells": cells})
-    typical = sorted(rows, key=lambda row: row["seconds"])[1]
-    slowest = sorted(typical["cells"], key=lambda cell: -cell["seconds"])[:10]
-    return {"runs": [_plain_run(row) for row in rows], "slowest": slowest}
-
-
-def _plain_run(row: dict[str, Any]) -> dict[str, float]:
-    return {key: row[key] for key in ("seconds", "megabytes")}
+        for _ in range(REPEATS):
+            runs.append(_plain(peaks.cost(["-c", code, str(told)])))
+            last = json.loads(told.read_text())
+    slowest = sorted(last, key=lambda cell: -cell["seconds"])[:10]
+    return {"runs": runs, "slowest": slowest}
 
 
 def replay(path: str) -> None:

@@ -22,10 +22,20 @@ def _bare(ax: Axes, picture: np.ndarray) -> None:
     ax.grid(visible=False)
 
 
+def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
+    """So many of the films, the sick with their share: the package holds fewer of them."""
+    sick = round(share * count)
+    kinds = (("NORMAL", count - sick), ("PNEUMONIA", sick))
+    found = [(films[films["label"] == label], wanted) for label, wanted in kinds]
+    return pd.concat(
+        rows.sample(min(wanted, len(rows)), random_state=config.SEED) for rows, wanted in found
+    )
+
+
 def apparatus(
     table: pd.DataFrame, pictures: np.ndarray, groups: pd.DataFrame, each: int = 10
 ) -> Figure:
-    """A row of training films a group, framed by class; the groups' share of pneumonia told.
+    """A row of training films a group, framed by class, sick and healthy in the group's shares.
 
     ``table`` holds group, part, label and patient of ``pictures``' rows, ``groups`` is
     ``evidence.apparatus``.
@@ -36,7 +46,7 @@ def apparatus(
     table = table.reset_index(drop=True)
     for row, (group, facts) in zip(axes, groups.iterrows(), strict=True):
         films = table.query("group == @group and part == 'training'").drop_duplicates("patient")
-        drawn = films.sample(min(each, len(films)), random_state=config.SEED).index
+        drawn = in_shares(films, each, facts["pneumonia"]).index
         for ax, position in zip(row, drawn, strict=False):
             _bare(ax, pictures[position])
             for spine in ax.spines.values():

@@ -69,7 +69,7 @@ def folded(model: keras.Model) -> keras.Model:
     """``model`` for predictions: batch normalisation taken into the convolution before it.
 
     At prediction it is a factor and a shift of each filter, so the convolution's own weights and
-    bias can hold them: the same numbers but for rounding, in a third of the kernels.
+    bias can hold them: the same numbers but for rounding, in fewer kernels.
     """
     scaled = {
         layer.input._keras_history.operation.name: layer

@@ -69,7 +69,7 @@ def montage(part: SubFigure, told: Story, groups: pd.DataFrame, each: int = 12) 
     known = known[told.part("training")].drop_duplicates("patient")
     axes = part.subplots(len(groups), each)
     for row, (group, facts) in zip(axes, groups.iterrows(), strict=True):
-        drawn = _drawn(known[known["group"] == group], each, facts["pneumonia"])
+        drawn = exhibits.in_shares(known[known["group"] == group], each, facts["pneumonia"])
         small = lungs.resized(told.pictures[drawn.index], config.SOURCE_SIZE // 2)
         for ax in row:
             ax.set(xticks=[], yticks=[])
@@ -77,16 +77,6 @@ def montage(part: SubFigure, told: Story, groups: pd.DataFrame, each: int = 12) 
             bare(ax, picture, config.COLOURS[label])
         name = f"group {group}:\n{facts['pneumonia']:.0%} sick"
         row[0].set_ylabel(name, rotation=0, ha="right", va="center")
-
-
-def _drawn(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
-    """So many of the films, the sick with their share: the package holds fewer of them."""
-    sick = round(share * count)
-    kinds = (("NORMAL", count - sick), ("PNEUMONIA", sick))
-    found = [(films[films["label"] == label], wanted) for label, wanted in kinds]
-    return pd.concat(
-        rows.sample(min(wanted, len(rows)), random_state=config.SEED) for rows, wanted in found
-    )
 
 
 def member_views(axes: Sequence[Axes], told: Story) -> None:

@@ -48,7 +48,7 @@ from helpers.layout import (
     settle,
 )
 
-PEERS = "Source: data/peers.csv, which cites each publication; ours: the recorded study"
+PEERS = "Source: data/peers.csv, which says where each figure is from; ours: the recorded study"
 
 
 def outcome(told: Story) -> Figure:

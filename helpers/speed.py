@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from helpers import benchmark, config, recipes, telling
+from helpers import benchmark, config, recipes, shelf, telling
 from helpers.study import Result, Study
 
 WAYS = {
@@ -223,4 +223,10 @@ def told(results: dict[str, Result]) -> str:
         memory_told(found),
         notebook_told(found),
     ]
-    return f"{head}\n\n{table(found)}\n\n" + "\n".join(f"* {line}" for line in lines if line)
+    listed = "\n".join(f"* {line}" for line in lines if line)
+    kept = (
+        "Films are decoded once and kept as an array; where that would take more than "
+        f"{shelf.SHARE:.1%} of the memory (`STUDY_MEMORY`, in MiB, sets another figure) they stay "
+        "on disk and are read as they are needed."
+    )
+    return f"{head}\n\n{table(found)}\n\n{listed}\n\n{kept}"

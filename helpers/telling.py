@@ -284,7 +284,7 @@ def comparison_title(test: Mapping[str, pd.DataFrame]) -> str:
         table.loc["specificity", "value"] for name, table in test.items() if name != "Dummy"
     ]
     low, high = evaluation.short(min(specificity), 2), evaluation.short(max(specificity), 2)
-    return f"Test films: {best} leads in AUROC; specificity spreads from {low} to {high}"
+    return f"Test films: {best} leads in AUROC; specificity of the trained: {low} to {high}"
 
 
 def best_against_rest(scores: Mapping[str, pd.DataFrame], thresholds: Mapping[str, float]) -> str:

@@ -23,6 +23,7 @@ from keras import layers
 
 from helpers import config, models, training
 from helpers.recipes import Recipe
+from tests.test_training import StopError, films
 
 SIDE, SEEDS, TWO = 16, (1, 2), "CPU:0,CPU:1"
 PLAIN = Recipe(
@@ -162,18 +163,6 @@ def test_the_network_returned_is_on_one_device(told):
 
 
 # -- the process with two devices -------------------------------------------------------------
-
-
-class StopError(Exception):
-    """What stops a training here."""
-
-
-def films(count, seed):
-    """Noisy films, the second class a little brighter, and their labels."""
-    rng = np.random.default_rng(seed)
-    labels = (np.arange(count) % 3 > 0).astype(int)
-    pictures = rng.integers(0, 150, (count, SIDE, SIDE)) + 40 * labels[:, None, None]
-    return pictures.astype(np.uint8), labels
 
 
 def fit(recipe, devices, folder, seed=1, report=None):
