@@ -42,6 +42,7 @@ from helpers.recipes import Recipe
 FILE = "benchmark.json"
 RECIPES = ("cnn_4", "final")
 REPEATS = 3
+CLOSE = 5  # pairs with the ceiling a repeat: they differ by less than single pairs scatter
 STEPS, EPOCHS = 25, 2  # of one measurement; an epoch is 800 films
 ENLARGED = 96  # films made as large as the originals; linked again and again to fill an epoch
 TIMES = (1, 10, 100)  # how many films there are, in multiples
@@ -107,16 +108,18 @@ def training() -> dict[str, Any]:
 
 
 def _pairs(recipe: Recipe, films: pd.DataFrame, folders: dict[str, Path]) -> list[dict[str, Any]]:
-    """Rates of each way and of ours right after it, ``REPEATS`` times."""
+    """Rates of each way and of ours beside it, ``REPEATS`` times, with the ceiling more often."""
     ours, others = _rates(recipe, films, folders)
     rows = []
     for repeat in tqdm(range(REPEATS), desc=recipe.title):
         for (way, source), other in others.items():
-            # Who goes first changes from repeat to repeat.
-            first, second = (other, ours) if repeat % 2 else (ours, other)
-            told = {first: first(), second: second()}
-            named = {"recipe": recipe.name, "way": way, "source": source, "repeat": repeat}
-            rows.append({**named, "rate": told[other], "ours": told[ours]})
+            times = CLOSE if way == "ceiling" else 1
+            for pair in range(repeat * times, (repeat + 1) * times):
+                # Who goes first changes from pair to pair.
+                first, second = (other, ours) if pair % 2 else (ours, other)
+                told = {first: first(), second: second()}
+                named = {"recipe": recipe.name, "way": way, "source": source, "repeat": pair}
+                rows.append({**named, "rate": told[other], "ours": told[ours]})
     return rows
 
 

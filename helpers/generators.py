@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-import sys
-import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,9 +19,7 @@ from PIL import Image, ImageDraw
 from helpers import pixels
 from helpers.shelf import Pictures, Shelf
 
-# Niceness of the threads that prepare films: low enough to fill gaps only, yet on a machine that
-# others keep busy still a tenth of a core.
-ASIDE = 10
+# Threads that prepare films: half the cores, so that the network keeps the other half to itself.
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 
 
@@ -96,15 +91,12 @@ def transforms(
 def augment(
     pictures: tf.Tensor, augmentation: Augmentation, seed: Sequence[int] | tf.Tensor
 ) -> tf.Tensor:
-    """Change a batch (n, side, side, 1) of intensities 0..255, float32; same seed, same change.
+    """Change a batch (n, side, side, channels) of intensities 0..255; same seed, same change.
 
-    ``seed`` is a pair of integers. What a rotation uncovers is filled with black, the film's
-    own surround.
+    ``pictures`` may be uint8, which is quicker, or floats; what comes back is float32. ``seed`` is
+    a pair of integers. What a rotation uncovers is filled with black, the film's own surround.
     """
-    pictures, seed = (
-        tf.convert_to_tensor(pictures, tf.float32),
-        tf.convert_to_tensor(seed, tf.int32),
-    )
+    pictures, seed = tf.convert_to_tensor(pictures), tf.convert_to_tensor(seed, tf.int32)
     count, side = tf.shape(pictures)[0], pictures.shape[1]
     draws: pixels.Draws = {}
     if augmentation.moves:
@@ -115,8 +107,8 @@ def augment(
         most = augmentation.sharpness
         draws["sharpness"] = _uniform(seed, 12, count, -min(most, 1.0), most)
     if augmentation.tones:
-        draws |= _tones(augmentation, count, tf.size(pictures), seed)
-    return pixels.changed(pictures, draws) if draws else pictures
+        draws |= _tones(augmentation, count, seed)
+    return pixels.changed(pictures, draws)
 
 
 def _letter(side: int) -> tf.Tensor:
@@ -142,10 +134,8 @@ def _letters(share: float, count: tf.Tensor, side: int, seed: tf.Tensor) -> pixe
     }
 
 
-def _tones(
-    augmentation: Augmentation, count: tf.Tensor, numbers: tf.Tensor, seed: tf.Tensor
-) -> pixels.Draws:
-    """Gamma, contrast, brightness and the strength of noise; ``numbers`` words to make it of."""
+def _tones(augmentation: Augmentation, count: tf.Tensor, seed: tf.Tensor) -> pixels.Draws:
+    """Gamma, contrast, brightness and the strength of noise, with what the noise is made of."""
     gamma, contrast, brightness = (
         _uniform(seed, stream, count, -most, most)
         for stream, most in (
@@ -156,9 +146,8 @@ def _tones(
     )
     draws = {"gamma": tf.exp(gamma), "contrast": tf.exp(contrast), "brightness": brightness}
     if augmentation.noise:
-        # An even number of them: they are turned to normal numbers in pairs.
-        shape = [numbers + numbers % 2]
-        draws["words"] = tf.random.stateless_uniform(shape, seed + [0, 10], None, None, tf.int32)
+        start = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed + [0, 10])
+        draws |= {"key": start.key, "counter": start.counter}
         draws["noise"] = _uniform(seed, 11, count, 0.0, augmentation.noise)
     return draws
 
@@ -188,15 +177,13 @@ def train_set(
     films, target = _fetcher(pictures), tf.constant(labels, tf.float32)
     counts = None if weights is None else tf.constant(weights, tf.float32)
     count, steps = len(pictures), steps_per_epoch(len(pictures), batch_size)
+    change = augmentation or Augmentation()
 
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        step = _aside(step)
         epoch, place = step // steps, step % steps
         order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, epoch])
         chosen = tf.gather(order, (place * batch_size + tf.range(batch_size)) % count)
-        x = films(chosen)
-        if augmentation is not None:
-            x = augment(x, augmentation, tf.stack([seed, 1000 + 16 * step]))
+        x = augment(films(chosen), change, tf.stack([seed, 1000 + 16 * step]))
         y = tf.gather(target, chosen)[:, tf.newaxis]
         return (x, y) if counts is None else (x, y, tf.gather(counts, chosen)[:, tf.newaxis])
 
@@ -206,23 +193,6 @@ def train_set(
     options.threading.private_threadpool_size = THREADS
     options.threading.max_intra_op_parallelism = 1
     return made.with_options(options)
-
-
-def _aside(step: tf.Tensor) -> tf.Tensor:
-    """``step`` as it is; the thread that asks gives way to the network's from then on (Linux).
-
-    So films are prepared in the moments that a step of training leaves a core idle, rather than
-    at its cost. Where the network has to wait for films its cores are idle.
-    """
-    if sys.platform != "linux":
-        return step
-
-    def give_way(step: np.ndarray) -> np.ndarray:
-        with suppress(OSError):  # where a container forbids it
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), ASIDE)
-        return step
-
-    return tf.ensure_shape(tf.numpy_function(give_way, [step], tf.int32), ())
 
 
 def steady(batches: tf.data.Dataset) -> tf.data.Dataset:
@@ -246,8 +216,11 @@ def val_set(pictures: Pictures, labels: np.ndarray, *, batch_size: int) -> tf.da
     _check(pictures, labels)
     films, target = _fetcher(pictures), tf.constant(labels, tf.float32)
     rows = tf.data.Dataset.range(len(pictures), output_type=tf.int32).batch(batch_size)
-    batches = rows.map(lambda some: (films(some), tf.gather(target, some)[:, tf.newaxis]))
-    return steady(batches.prefetch(2))
+
+    def batch(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.cast(films(some), tf.float32), tf.gather(target, some)[:, tf.newaxis]
+
+    return steady(rows.map(batch).prefetch(2))
 
 
 def test_set(pictures: Pictures, *, batch_size: int) -> tf.data.Dataset:
@@ -257,7 +230,7 @@ def test_set(pictures: Pictures, *, batch_size: int) -> tf.data.Dataset:
 
 
 def _fetcher(pictures: Pictures) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What gives the films at some rows, (b, side, side, 1) float32: from memory or from disk."""
+    """What gives the films at some rows, (b, side, side, 1) uint8: from memory or from disk."""
     if isinstance(pictures, Shelf):
         side = pictures.shape[1]
 
@@ -271,7 +244,7 @@ def _fetcher(pictures: Pictures) -> Callable[[tf.Tensor], tf.Tensor]:
         def read(rows: tf.Tensor) -> tf.Tensor:
             return tf.gather(films, rows)
 
-    return lambda rows: tf.cast(read(rows)[..., tf.newaxis], tf.float32)
+    return lambda rows: read(rows)[..., tf.newaxis]
 
 
 def _check(pictures: Pictures, labels: np.ndarray) -> None:

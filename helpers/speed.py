@@ -207,12 +207,13 @@ def told(results: dict[str, Result]) -> str:
     """README's section on speed."""
     found = read()
     part = found["training"]
-    repeats = pd.DataFrame(part["pairs"])["repeat"].nunique()
+    repeats = pd.DataFrame(part["pairs"]).groupby("way")["repeat"].nunique()
     minutes = sum(one["took"] for one in found.values()) / 60
     head = (
         f"Measured on {part['cores']} cores of {part['processor']} ({part['date'][:10]}): medians "
-        f"of {repeats} pairs run in turn, in brackets the least and greatest ratio of a "
-        f"pair; {minutes:.0f} minutes in all. The times are this machine's; the ratios carry over."
+        f"of {repeats.min()} pairs run in turn, of {repeats['ceiling']} with the ceiling, in "
+        f"brackets the least and greatest ratio of a pair; {minutes:.0f} minutes in all. The times "
+        "are this machine's; the ratios carry over."
     )
     lines = [
         musts_told(found),

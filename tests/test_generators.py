@@ -413,3 +413,13 @@ def test_letters_are_stamped_on_about_the_share_asked_for_and_change_nothing_els
     assert stamped.max() <= 255
     assert (stamped != films).mean() < 0.03
     assert stamped[marked].max(axis=(1, 2, 3)).min() > 100
+
+
+def test_films_in_memory_are_prepared_without_python(pictures, labels, monkeypatch):
+    """A program that ends with batches in the making would wait for ever on Python among them."""
+    for name in ("numpy_function", "py_function"):
+        monkeypatch.delattr(tf, name)
+    made = generators.train_set(
+        pictures, labels, batch_size=4, epochs=1, seed=1, augmentation=STRONG
+    )
+    assert len(list(made)) == 3
