@@ -34,8 +34,12 @@ def changed(films: tf.Tensor, draws: Draws) -> tf.Tensor:
     if "sharpness" in draws:
         films = sharpened(films, _column(draws["sharpness"]))
     if "gamma" in draws:
-        tones = (_column(draws[name]) for name in ("gamma", "contrast", "brightness"))
-        films = retoned(films, *tones, _grain(draws, films))
+        tones = [_column(draws[name]) for name in ("gamma", "contrast", "brightness")]
+        if "noise" in draws:
+            numbers = normal(draws["key"], draws["counter"], films)
+            films = retoned(films, *tones, numbers, _column(draws["noise"]))
+        else:
+            films = retoned(films, *tones)
     return films
 
 
@@ -139,20 +143,18 @@ def retoned(
     gamma: tf.Tensor,
     contrast: tf.Tensor,
     brightness: tf.Tensor,
-    grain: tf.Tensor,
+    numbers: tf.Tensor | float = 0.0,
+    noise: tf.Tensor | float = 0.0,
 ) -> tf.Tensor:
-    """Gamma, contrast about the film's mean, brightness, grain, in this order; stays in 0..255."""
+    """Gamma, contrast about the film's mean, brightness, grain, in this order; stays in 0..255.
+
+    Grain is ``numbers``, normal ones, a pixel each, times ``noise``, their strength.
+    """
     # The power as an exponential; the logarithm of black is -inf, its power 0.
     x = tf.exp(gamma * tf.math.log(tf.clip_by_value(films / 255.0, 0.0, 1.0)))
     mean = tf.reduce_mean(x, axis=[1, 2, 3], keepdims=True)
-    return tf.clip_by_value((x - mean) * contrast + mean + brightness + grain, 0.0, 1.0) * 255.0
-
-
-def _grain(draws: Draws, films: tf.Tensor) -> tf.Tensor:
-    """Gaussian noise of each film's own strength; nought where none was drawn."""
-    if "noise" not in draws:
-        return tf.zeros([1, 1, 1, 1])
-    return normal(draws["key"], draws["counter"], films) * _column(draws["noise"])
+    lit = (x - mean) * contrast + mean + brightness
+    return tf.clip_by_value(lit + numbers * noise, 0.0, 1.0) * 255.0
 
 
 def _series(function: Callable[[np.ndarray], np.ndarray], degree: int) -> list[float]:
