@@ -36,10 +36,8 @@ def changed(films: tf.Tensor, draws: Draws) -> tf.Tensor:
     if "gamma" in draws:
         tones = [_column(draws[name]) for name in ("gamma", "contrast", "brightness")]
         if "noise" in draws:
-            numbers = normal(draws["key"], draws["counter"], films)
-            films = retoned(films, *tones, numbers, _column(draws["noise"]))
-        else:
-            films = retoned(films, *tones)
+            tones += [normal(draws["key"], draws["counter"], films), _column(draws["noise"])]
+        films = retoned(films, *tones)
     return films
 
 
@@ -89,8 +87,7 @@ def _moved_quads(quads: tf.Tensor, maps: tf.Tensor) -> tf.Tensor:
     wide = quads.shape[1]
     place, across, down = _places(maps, wide - 1, wide)
     four = tf.gather(tf.reshape(quads, [-1, wide * wide]), place, batch_dims=1)
-    shifts = (tf.constant(bits, tf.uint32) for bits in (0, 8, 16, 24))
-    corners = [tf.cast(tf.bitwise.right_shift(four, bits) & 255, tf.float32) for bits in shifts]
+    corners = [tf.cast(_shifted(four, bits) & 255, tf.float32) for bits in (0, 8, 16, 24)]
     return _blended(corners, across, down)[..., tf.newaxis]
 
 
@@ -223,7 +220,8 @@ def philox(key: tf.Tensor, counter: tf.Tensor, index: tf.Tensor) -> tuple[tf.Ten
 
 
 def _shifted(x: tf.Tensor, bits: int) -> tf.Tensor:
-    return tf.bitwise.right_shift(x, tf.constant(bits, tf.uint64))
+    """The bits of unsigned integers moved down."""
+    return tf.bitwise.right_shift(x, tf.constant(bits, x.dtype))
 
 
 def _low(x: tf.Tensor) -> tf.Tensor:
