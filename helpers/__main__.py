@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from helpers import quiet
+from helpers.report import tables
+from helpers.shortcuts import acquisition
 
 # Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,15 +22,15 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 def data(arguments: argparse.Namespace) -> str:
     """Download, verify and unpack the full data set."""
-    from helpers import download
+    from helpers.data import download
 
     return download.fetch().describe()
 
 
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
-    from helpers import jobs, telling
-    from helpers.study import Study
+    from helpers.training import jobs
+    from helpers.training.study import Study
 
     study = Study(mode="train", schedule="short" if arguments.short else "full")
     _tell(study.films.describe())
@@ -41,7 +43,7 @@ def train(arguments: argparse.Namespace) -> str:
         _tell(f"{arguments.jobs} at a time; what each says is in {study.logs}")
         jobs.side_by_side(waiting, arguments.jobs, study.logs, _tell, short)
     for name in names:  # what was trained side by side is only read
-        _tell(telling.line(study.run(name)))
+        _tell(tables.line(study.run(name)))
     if not arguments.keep:
         study.close()
     where = "data/results" if study.official else f"build/results-{study.schedule}"
@@ -50,7 +52,9 @@ def train(arguments: argparse.Namespace) -> str:
 
 def trials(arguments: argparse.Namespace) -> str:
     """Run the trials that led to the final network, or those named; needs the full set."""
-    from helpers import config, dataset, trials
+    from helpers import config
+    from helpers.data import dataset
+    from helpers.experiments import trials
 
     bench = trials.prepare(dataset.at_hand(), config.RESULTS, config.BUILD / "trials")
     trials.run_all(bench, config.RESULTS, config.BUILD / "trials", arguments.recipes, _tell)
@@ -59,17 +63,21 @@ def trials(arguments: argparse.Namespace) -> str:
 
 def flips(arguments: argparse.Namespace) -> str:
     """Count the decisions that flip on films as another apparatus would show them."""
-    from helpers import config, dataset, files, fooling, stress
+    from helpers import config, storage
+    from helpers.data import dataset
+    from helpers.experiments import fooling
 
-    path = config.RESULTS / stress.FOLDER / stress.FLIPS
+    path = config.RESULTS / acquisition.FOLDER / acquisition.FLIPS
     table = fooling.measure(dataset.at_hand())
-    files.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    storage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
     return str(path)
 
 
 def trust(arguments: argparse.Namespace) -> str:
     """Record what breaks CNN 5 and the final network and where they look; resumes."""
-    from helpers import config, dataset, trust
+    from helpers import config
+    from helpers.data import dataset
+    from helpers.experiments import trust
 
     films, build = dataset.at_hand(), config.BUILD / "trust"
     return str(trust.measure(films, config.RESULTS, build, _tell))
@@ -77,20 +85,24 @@ def trust(arguments: argparse.Namespace) -> str:
 
 def gate(arguments: argparse.Namespace) -> str:
     """Train and record the check that tells a chest film from anything else; needs the full set."""
-    from helpers import config, dataset, gate, manifest, record
+    from helpers import config
+    from helpers.data import dataset, manifest
+    from helpers.models import input_check
+    from helpers.training import record
 
     films, pictures = dataset.load(dataset.at_hand(), config.SOURCE_SIZE)
     if not films.complete:
         raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
-    model, facts = gate.learn(films.table, pictures)
+    model, facts = input_check.learn(films.table, pictures)
     digest = {"films_digest": manifest.digest(films.table), **record.circumstances()}
-    record.note(config.RESULTS, gate.NAME, facts | digest, model)
-    return f"{config.RESULTS / gate.NAME}: refused {facts['refused']}"
+    record.note(config.RESULTS, input_check.NAME, facts | digest, model)
+    return f"{config.RESULTS / input_check.NAME}: refused {facts['refused']}"
 
 
 def benchmark(arguments: argparse.Namespace) -> str:
     """Measure speed, memory and growth here, or the parts named, beside other ways of doing it."""
-    from helpers import benchmark, config
+    from benchmarks import benchmark
+    from helpers import config
 
     path = config.RESULTS / benchmark.FILE
     return str(benchmark.run(arguments.parts, path, _tell, arguments.against))
@@ -98,15 +110,16 @@ def benchmark(arguments: argparse.Namespace) -> str:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Say of films (files, folders, - for a list) whether they show pneumonia, or why not."""
-    from helpers import console
+    from helpers.report import console
 
     return console.predict(arguments)
 
 
 def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
-    from helpers import config, page, telling
-    from helpers.study import Study
+    from helpers import config
+    from helpers.report import notebook as page
+    from helpers.training.study import Study
 
     # Twice as fast; only the notebook's compared numbers must not depend on it, and in this
     # mode nothing is compared.
@@ -116,12 +129,13 @@ def run(arguments: argparse.Namespace) -> str:
     _tell(f"{study.films.describe()}; {len(study.names)} networks on a shortened schedule")
     node = page.execute(config.NOTEBOOK, settings)
     path = page.write_html(node, config.BUILD / "final_notebook.html")
-    return f"{path}: {telling.line(study.recorded('final'), part='test')}"
+    return f"{path}: {tables.line(study.recorded('final'), part='test')}"
 
 
 def notebook(arguments: argparse.Namespace) -> str:
     """Execute final_notebook.ipynb in place from the record (after a change)."""
-    from helpers import colab, page
+    from helpers.report import colab
+    from helpers.report import notebook as page
 
     settings = {"STUDY_MODE": "replay", "TF_ENABLE_ONEDNN_OPTS": "0"}
     node = colab.stamped(page.execute(settings=settings), colab.address())
@@ -130,28 +144,28 @@ def notebook(arguments: argparse.Namespace) -> str:
 
 def images(arguments: argparse.Namespace) -> str:
     """Draw images/ from the record and the packaged films."""
-    from helpers import gallery
+    from helpers.report import images as gallery
 
     return "\n".join(str(path) for path in gallery.write())
 
 
 def readme(arguments: argparse.Namespace) -> str:
     """Fill in the numbers of README.md and MODEL_CARD.md from the record."""
-    from helpers import card, readme
+    from helpers.report import card, readme
 
     return f"{readme.write()}\n{card.write()}"
 
 
 def slides(arguments: argparse.Namespace) -> str:
     """Write presentation.pdf from the record."""
-    from helpers import slides
+    from helpers.report import slides
 
     return str(slides.write())
 
 
 def check(arguments: argparse.Namespace) -> str:
     """Score the test films with the committed final network and compare with the record."""
-    from helpers import verify
+    from helpers.experiments import verify
 
     return verify.final_network()
 

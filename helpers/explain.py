@@ -12,9 +12,9 @@ import tensorflow as tf
 from PIL import Image
 from scipy import stats
 
-from helpers import views
-from helpers.committee import Committee
-from helpers.lungs import SIDE, Found
+from helpers.models import views
+from helpers.models.ensemble import Ensemble
+from helpers.models.lungs import SIDE, Found
 
 # A coarser map than 7 x 7 cannot tell a lung from the margin beside it.
 LEAST = 7
@@ -79,12 +79,12 @@ def _normed(maps: np.ndarray) -> np.ndarray:
     return np.divide(maps, total, out=np.zeros_like(maps), where=total > 0)
 
 
-def signs(committee: Committee, probability: np.ndarray) -> np.ndarray:
+def signs(committee: Ensemble, probability: np.ndarray) -> np.ndarray:
     """The call to be explained for each film: 1 for pneumonia, -1 for normal."""
     return np.where(probability >= committee.threshold, 1, -1)
 
 
-def looks(committee: Committee, pictures: np.ndarray, found: Found) -> np.ndarray:
+def looks(committee: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
     """Grad-CAM of the call a committee makes on films (n, 224, 224) uint8, mean of its members.
 
     Each member's map counts alike, laid on the part of the film that it sees.
@@ -99,7 +99,7 @@ def looks(committee: Committee, pictures: np.ndarray, found: Found) -> np.ndarra
     return _normed(np.mean(told, axis=0))
 
 
-def occlusion(committee: Committee, picture: np.ndarray, found: Found, row: int) -> np.ndarray:
+def occlusion(committee: Ensemble, picture: np.ndarray, found: Found, row: int) -> np.ndarray:
     """How much each of TILES x TILES parts of one film speaks for the call: (SIDE, SIDE), >= 0.
 
     The fall of the call's log-odds when a part is painted in the film's mean tone (Zeiler and
@@ -155,7 +155,7 @@ def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:
 
 
 def likeness(
-    committee: Committee, pictures: np.ndarray, found: Found, share: float, seed: int
+    committee: Ensemble, pictures: np.ndarray, found: Found, share: float, seed: int
 ) -> np.ndarray:
     """Rank correlation of each film's maps with those after randomising, mean of the members.
 

@@ -18,21 +18,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import (
-    committee,
-    config,
-    dataset,
-    evaluation,
-    gate,
-    lungs,
-    quick,
-    reading,
-    record,
-    referral,
-)
-from helpers.dataset import FilmError
-from helpers.lungs import Found
-from helpers.study import Study
+from helpers import config
+from helpers.data import dataset, images
+from helpers.data.dataset import FilmError
+from helpers.evaluation import decisions, thresholds
+from helpers.models import input_check, lungs, quick
+from helpers.models.lungs import Found
+from helpers.training import record
+from helpers.training.study import Study
 
 BATCH = 32  # films judged at once: memory does not grow with their number
 
@@ -112,10 +105,10 @@ class Predictor:
         final = Study(results=root).run("final")
         validation = final.scores("validation")
         self.threshold = _operating_point(final.threshold, validation, threshold, sensitivity)
-        self.committee = replace(committee.seat(final), threshold=self.threshold)
-        self.band = referral.band(validation)
-        self.least = float(record.noted(root, gate.NAME)["threshold"])
-        self._gate = swift(record.load_network(root, gate.NAME))
+        self.committee = replace(final.ensemble(), threshold=self.threshold)
+        self.band = decisions.band(validation)
+        self.least = float(record.noted(root, input_check.NAME)["threshold"])
+        self._gate = swift(record.load_network(root, input_check.NAME))
         self._lungs = swift(record.load_network(root, lungs.NAME))
         self._members = together(self.committee.members)
 
@@ -132,7 +125,7 @@ class Predictor:
         """The answer to one film, with its pixels."""
         return next(self.answers([path], keep=True))
 
-    def _judge(self, read: list[tuple[str, reading.Picture | str]], keep: bool) -> list[Answer]:
+    def _judge(self, read: list[tuple[str, images.Picture | str]], keep: bool) -> list[Answer]:
         """Answers to a batch of what was read, refusals among them."""
         answers = [
             Answer(path, error=told if isinstance(told, str) else None) for path, told in read
@@ -165,10 +158,10 @@ class Predictor:
         """The input check: films, those inverted put right; which were; why one is refused."""
 
         def ask(films: np.ndarray) -> np.ndarray:
-            return self._gate(lungs.resized(films, gate.SIDE))
+            return self._gate(lungs.resized(films, input_check.SIDE))
 
         kind = ask(pixels)
-        inverted = kind.argmax(axis=1) == gate.KINDS.index("inverted")
+        inverted = kind.argmax(axis=1) == input_check.KINDS.index("inverted")
         if inverted.any():
             pixels = np.where(inverted[:, np.newaxis, np.newaxis], 255 - pixels, pixels)
             kind = ask(pixels)
@@ -191,14 +184,14 @@ def _operating_point(
         if value is not None and not 0 < value < 1:
             raise ValueError(f"{name} {value}: must lie between 0 and 1")
     if sensitivity is not None:
-        return evaluation.operating_threshold(validation, sensitivity)
+        return thresholds.operating_threshold(validation, sensitivity)
     return recorded if threshold is None else threshold
 
 
-def _read(path: Path | str) -> tuple[str, reading.Picture | str]:
+def _read(path: Path | str) -> tuple[str, images.Picture | str]:
     """A path and its picture, or the reason why there is none."""
     try:
-        return str(path), reading.read(path)
+        return str(path), images.read(path)
     except FilmError as error:
         return str(path), str(error)
 
@@ -238,7 +231,7 @@ def films_in(paths: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Path]
                 yield from (
                     Path(folder) / one
                     for one in sorted(names)
-                    if Path(one).suffix.lower() in reading.SUFFIXES and not one.startswith("._")
+                    if Path(one).suffix.lower() in images.SUFFIXES and not one.startswith("._")
                 )
         else:
             yield Path(name)

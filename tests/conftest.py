@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import manifest
+from helpers.data import manifest
 
 # Films a part and subtype, enough for two classes everywhere and a few batches.
 FEW = {"training": 6, "validation": 4, "test": 4}

@@ -11,8 +11,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import benchmark, config, dataset, peaks, recipes, speed, ways
-from helpers.generators import Augmentation
+from benchmarks import benchmark, peaks, speed, ways
+from helpers import config
+from helpers.data import dataset
+from helpers.data.generators import Augmentation
+from helpers.training import recipes
 
 DENSE = dataclasses.replace(recipes.get("dense"), side=8, batch_size=4)
 

@@ -7,7 +7,8 @@ import re
 import pandas as pd
 import pytest
 
-from helpers import card, config
+from helpers import config
+from helpers.report import card
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import closing, costs
+from helpers.evaluation import decisions
+from helpers.report import sentences
 
 
 def rows(specificity, auroc=(0.98, 0.97, 0.99)):
@@ -22,7 +23,7 @@ HIGH, LOW = (0.96, 0.94, 0.98), (0.60, 0.55, 0.65)
 )
 def test_the_overview_says_whether_validations_promise_was_kept(kept, told):
     promised = {"Dense": rows(HIGH), "Final": rows(HIGH)}
-    text = closing.overview(promised, {"Dense": rows(LOW), "Final": rows(kept)})
+    text = sentences.closing_overview(promised, {"Dense": rows(LOW), "Final": rows(kept)})
     assert told in text
     assert ".980 [.970, .990]" in text
     assert "one step before" in text
@@ -37,7 +38,7 @@ def scores(shift):
 
 def test_ideas_are_sorted_by_whether_they_moved_auroc_beyond_chance():
     weak, strong = scores(0.05), scores(0.5)
-    text = closing.models({"Dense": weak, "CNN 1": strong, "CNN 2": strong})
+    text = sentences.closing_models({"Dense": weak, "CNN 1": strong, "CNN 2": strong})
     seen, unseen = text.split("beyond chance;")
     assert "neighbourhoods (+" in seen
     assert "dropout (+.000" in unseen
@@ -45,7 +46,7 @@ def test_ideas_are_sorted_by_whether_they_moved_auroc_beyond_chance():
 
 def test_the_test_chapter_counts_networks_whose_specificity_fell():
     before = {"A": rows(HIGH), "B": rows(HIGH)}
-    text = closing.tested(before, {"A": rows(LOW), "B": rows(HIGH)})
+    text = sentences.closing_tested(before, {"A": rows(LOW), "B": rows(HIGH)})
     assert "for 1 of them" in text
     assert "specificity from .600 [.550, .650] (A) to .960 [.940, .980] (B)" in text
 
@@ -57,8 +58,8 @@ def test_the_operating_points_price_is_told_with_its_limits(best, told):
     curve = pd.DataFrame(
         {"value": [1000.0, best], "low": [900.0, best], "high": [1100.0, best]}, index=[0.1, 0.6]
     )
-    stakes = costs.Stakes(miss=1000, alarm=50, prevalence=0.2)
-    text = closing.threshold(curve, stakes, 0.1)
+    stakes = decisions.Stakes(miss=1000, alarm=50, prevalence=0.2)
+    text = sentences.closing_threshold(curve, stakes, 0.1)
     assert "USD 1,000 [900, 1,100]" in text
     assert told in text
 
@@ -69,8 +70,8 @@ def test_the_operating_points_price_is_told_with_its_limits(best, told):
 )
 def test_the_study_closes_with_what_the_lungs_brought(limits, told):
     apart = pd.DataFrame({"AUROC": limits}, index=["value", "low", "high"]).T
-    text = closing.study(rows(HIGH), rows(LOW), apart)
+    text = sentences.closing_study(rows(HIGH), rows(LOW), apart)
     assert told in text
     assert "60.0% [55.0, 65.0] here" in text
     assert "did not hold" in text
-    assert "did not hold" not in closing.study(rows(HIGH), rows(HIGH), apart)
+    assert "did not hold" not in sentences.closing_study(rows(HIGH), rows(HIGH), apart)

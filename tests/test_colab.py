@@ -9,7 +9,8 @@ import sys
 import nbformat
 import pytest
 
-from helpers import colab, config
+from helpers import config
+from helpers.report import colab
 
 IN_COLAB = "import sys, types\nsys.modules['google.colab'] = types.ModuleType('google.colab')\n"
 HUB = "https://github.com/somebody/study"

@@ -8,8 +8,12 @@ import pandas as pd
 import pytest
 
 from helpers import __main__ as command
-from helpers import dataset, manifest, models, page, recipes, record, training, verify
-from helpers.study import Study
+from helpers.data import dataset, manifest
+from helpers.experiments import verify
+from helpers.models import classifiers, ensemble
+from helpers.report import notebook as page
+from helpers.training import recipes, record
+from helpers.training.study import Study
 
 
 @pytest.fixture
@@ -92,12 +96,12 @@ def committed(monkeypatch, tmp_path, tiny, drawn):
     recipe, films = recipes.get("final"), dataset.find(drawn, tiny)
     films, pictures = Study(films=films).pictures(recipe)
     scored = films.table["part"].isin(["validation", "test"]).to_numpy()
-    members = {seed: models.build("final", recipe.side) for seed in recipe.seeds}
+    members = {seed: classifiers.build("final", recipe.side) for seed in recipe.seeds}
     rows = [
         films.table.loc[scored, ["film"]].assign(
             split=films.table["part"],
             seed=seed,
-            probability=training.predict(model, pictures[recipe.view_of(seed)][scored]),
+            probability=ensemble.predict(model, pictures[recipe.view_of(seed)][scored]),
         )
         for seed, model in members.items()
     ]

@@ -7,8 +7,12 @@ import re
 import pandas as pd
 import pytest
 
-from helpers import config, gate, lungs, manifest, models, recipes, record, trust
-from helpers.study import Study
+from helpers import config
+from helpers.data import manifest
+from helpers.experiments import trust
+from helpers.models import classifiers, input_check, lungs
+from helpers.training import recipes, record
+from helpers.training.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,7 @@ def results():
 @pytest.mark.parametrize("name", recipes.STUDY)
 def test_the_record_belongs_to_the_network_as_it_is_defined_now(results, name):
     recipe, facts = results[name].recipe, results[name].record.facts
-    assert facts["network_digest"] == models.fingerprint(recipe.builder, recipe.side), (
+    assert facts["network_digest"] == classifiers.fingerprint(recipe.builder, recipe.side), (
         f"data/results/{name} was recorded with another definition of the network: `make train`"
     )
 
@@ -84,6 +88,6 @@ def test_little_is_kept(results):
     kept = list(config.RESULTS.rglob("*.keras"))
     witness = config.RESULTS / trust.FOLDER / trust.WITNESS / f"{trust.WITNESS}.keras"
     members = {config.RESULTS / "final" / f"seed_{s}.keras" for s in recipes.get("final").seeds}
-    shared = {config.RESULTS / name / f"{name}.keras" for name in (lungs.NAME, gate.NAME)}
+    shared = {config.RESULTS / name / f"{name}.keras" for name in (lungs.NAME, input_check.NAME)}
     assert set(kept) == members | shared | {witness}
     assert sum(path.stat().st_size for path in kept) < 20_000_000

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import calibration, costs, evaluation, referral
+from helpers.evaluation import calibration, decisions, metrics
 
 
 @pytest.fixture(scope="module")
@@ -30,42 +30,42 @@ def many():
     )
 
 
-STAKES = costs.Stakes(miss=90, alarm=10, prevalence=0.2)
+STAKES = decisions.Stakes(miss=90, alarm=10, prevalence=0.2)
 
 
 def test_cost_per_thousand(scores):
-    table = costs.curve(scores, STAKES, [0.5])
+    table = decisions.curve(scores, STAKES, [0.5])
     # 200 sick, a quarter missed: 50 x 90; 800 healthy, a third alarmed: 266.7 x 10.
     assert table.loc[0.5, "value"] == pytest.approx(50 * 90 + 800 / 3 * 10)
     assert table.loc[0.5, "low"] <= table.loc[0.5, "value"] <= table.loc[0.5, "high"]
-    assert costs.blind(STAKES) == {"call everybody": 8000, "call nobody": 18000}
+    assert decisions.blind(STAKES) == {"call everybody": 8000, "call nobody": 18000}
     assert STAKES.threshold == pytest.approx(0.1)
 
 
 def test_a_thousand_children(scores):
-    told = costs.thousand(scores, 0.5, STAKES)
+    told = decisions.thousand(scores, 0.5, STAKES)
     assert told["found"] == pytest.approx(150)
     assert told["missed"] == pytest.approx(50)
     assert told["alarmed"] == pytest.approx(800 / 3)
     assert sum(told[kind] for kind in ("found", "missed", "alarmed", "spared")) == 1000
-    assert told["cost"] == pytest.approx(costs.curve(scores, STAKES, [0.5]).loc[0.5, "value"])
+    assert told["cost"] == pytest.approx(decisions.curve(scores, STAKES, [0.5]).loc[0.5, "value"])
 
 
 @pytest.mark.parametrize("bad", [(0, 1, 0.5), (1, -1, 0.5), (1, 1, 0), (1, 1, 1)])
 def test_impossible_stakes_are_refused(bad):
     with pytest.raises(ValueError, match="costs must be positive"):
-        costs.Stakes(*bad)
+        decisions.Stakes(*bad)
 
 
 def test_net_benefit(scores):
-    table = costs.net_benefit(scores, prevalence=0.4, thresholds=[0.5])
+    table = decisions.net_benefit(scores, prevalence=0.4, thresholds=[0.5])
     # At 1:1: found .4 x 3/4, less alarmed .6 x 1/3.
     assert table.loc[0.5, "value"] == pytest.approx(0.3 - 0.2)
     assert table.loc[0.5, "everybody"] == pytest.approx(0.4 - 0.6)
 
 
 def test_predictive_values(scores):
-    table = costs.predictive(scores, 0.5, [0.4])
+    table = decisions.predictive(scores, 0.5, [0.4])
     assert table.loc[0.4, ("PPV", "value")] == pytest.approx(0.3 / 0.5)
     assert table.loc[0.4, ("NPV", "value")] == pytest.approx(0.4 / 0.5)
     # One in ten missed, two in ten alarmed: of 10 judged 3 wrongly.
@@ -73,8 +73,8 @@ def test_predictive_values(scores):
 
 
 def test_the_threshold_by_cost_is_the_true_one_where_scores_are_calibrated(many):
-    stakes = costs.Stakes(miss=80, alarm=20, prevalence=float(many["y"].mean()))
-    assert costs.best_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
+    stakes = decisions.Stakes(miss=80, alarm=20, prevalence=float(many["y"].mean()))
+    assert decisions.best_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
 
 
 def test_platt_scaling_leaves_calibrated_scores_and_mends_bold_ones(many):
@@ -105,7 +105,7 @@ def test_a_shift_of_prevalence_exchanges_the_prior_odds(many):
 def test_the_parts_of_the_brier_score_add_up(many):
     for scores in (many, calibration.Scale(3.0, 1.0).apply(many)):
         parts = calibration.brier_parts(scores)
-        assert parts["Brier"] == pytest.approx(evaluation.point(scores, 0.5)["Brier"])
+        assert parts["Brier"] == pytest.approx(metrics.point(scores, 0.5)["Brier"])
         assert parts["Brier"] == pytest.approx(
             parts["miscalibration"] - parts["discrimination"] + parts["uncertainty"]
         )
@@ -124,28 +124,28 @@ def test_reliability_of_calibrated_scores_holds_the_diagonal(many):
 
 
 def test_referring_none_gives_the_accuracy_and_referring_the_unsure_raises_it(many):
-    certain = referral.certainty(many, 0.5)
-    table = referral.curve(many, 0.5, certain, np.array([0.0, 0.5]))
-    assert table.loc[0.0, "value"] == pytest.approx(evaluation.point(many, 0.5)["accuracy"])
+    certain = decisions.certainty(many, 0.5)
+    table = decisions.referral_curve(many, 0.5, certain, np.array([0.0, 0.5]))
+    assert table.loc[0.0, "value"] == pytest.approx(metrics.point(many, 0.5)["accuracy"])
     assert table.loc[0.5, "value"] > table.loc[0.0, "value"]
     assert table.loc[0.5, "films"] == len(many) // 2
 
 
 def test_certainty_is_least_at_the_operating_point(scores):
-    nearest = int(np.argmin(referral.certainty(scores, 0.31)))
+    nearest = int(np.argmin(decisions.certainty(scores, 0.31)))
     assert scores["probability"].iloc[nearest] == pytest.approx(0.3)
 
 
 def test_members_that_say_the_same_agree_most():
     members = pd.DataFrame({1: [0.5, 0.9], 2: [0.5, 0.1]})
-    agreed = referral.agreement(members)
+    agreed = decisions.agreement(members)
     assert agreed[0] == 0
     assert agreed[1] < 0
 
 
 def test_the_band_keeps_what_was_wanted_where_it_was_chosen(many):
-    band = referral.band(many, wanted=0.95)
-    told = referral.outcome(many, band)["value"]
+    band = decisions.band(many, wanted=0.95)
+    told = decisions.referral_outcome(many, band)["value"]
     decided = many[~band.refers(many["probability"])]
     assert band.low < band.high
     assert told["referred"] == pytest.approx(1 - len(decided) / len(many))
@@ -158,10 +158,10 @@ def test_a_band_around_separated_classes_refers_nobody():
     scores = pd.DataFrame(
         {"y": [0, 0, 1, 1], "probability": [0.1, 0.2, 0.8, 0.9], "patient": list("abcd")}
     )
-    band = referral.band(scores)
+    band = decisions.band(scores)
     assert band.low == band.high
-    told = referral.outcome(scores, band)["value"]
+    told = decisions.referral_outcome(scores, band)["value"]
     assert told["referred"] == 0
     assert told["accuracy"] == 1
     with pytest.raises(ValueError, match="both classes"):
-        referral.band(scores.head(2))
+        decisions.band(scores.head(2))

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import config, dataset, manifest
-from helpers.dataset import FilmError
+from helpers import config
+from helpers.data import dataset, manifest
+from helpers.data.dataset import FilmError
 
 
 def rearrange(folder, root, place):

@@ -21,8 +21,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from helpers import config, models, training
-from helpers.recipes import Recipe
+from helpers import config
+from helpers.models import classifiers
+from helpers.training import fit as training
+from helpers.training.recipes import Recipe
 from tests.test_training import StopError, films
 
 SIDE, SEEDS, TWO = 16, (1, 2), "CPU:0,CPU:1"
@@ -227,7 +229,7 @@ def interrupted(folder):
         if logs:
             raise StopError
 
-    models.BUILDERS["small"] = small
+    classifiers.BUILDERS["small"] = small
     recipe = dataclasses.replace(PLAIN, network="small")
     whole = fit(recipe, TWO, folder / "whole")
     with contextlib.suppress(StopError):

@@ -22,7 +22,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from helpers import download, files, manifest
+from helpers import storage
+from helpers.data import download, manifest
 
 
 @dataclass
@@ -284,7 +285,7 @@ def test_a_run_beside_another_is_refused(serve, expected, target):
     lock = target.parent / "chest_xray.lock"
     lock.write_text(str(os.getpid()))
     site = serve(zipped(expected))
-    with pytest.raises(files.BusyError, match="another run is downloading") as told:
+    with pytest.raises(storage.BusyError, match="another run is downloading") as told:
         site.fetch(target, expected)
     assert str(lock) in str(told.value)
     assert site.asked == []

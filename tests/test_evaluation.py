@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
-from helpers import evaluation
+from helpers.evaluation import metrics as evaluation
+from helpers.evaluation import thresholds
 
 
 @pytest.fixture
@@ -111,31 +112,31 @@ def test_bootstrap_of_ten_networks_takes_less_than_five_seconds():
 def test_the_operating_threshold_keeps_its_promise_and_is_the_highest_that_does(
     scores, sensitivity
 ):
-    threshold = evaluation.operating_threshold(scores, sensitivity)
+    threshold = thresholds.operating_threshold(scores, sensitivity)
     assert evaluation.point(scores, threshold)["sensitivity"] >= sensitivity
     above = scores.loc[scores["probability"] >= threshold, "probability"].min() + 1e-6
     assert evaluation.point(scores, above)["sensitivity"] < sensitivity
 
 
 def test_the_operating_threshold_lies_between_two_scores(scores):
-    threshold = evaluation.operating_threshold(scores)
+    threshold = thresholds.operating_threshold(scores)
     assert np.abs(scores["probability"] - threshold).min() > 1e-3
 
 
 def test_the_operating_threshold_of_a_constant_network_calls_everybody():
     films = pd.DataFrame({"y": [0, 1, 1], "probability": [1.0, 1.0, 1.0]})
-    assert evaluation.operating_threshold(films) == 0.5
+    assert thresholds.operating_threshold(films) == 0.5
 
 
 @pytest.mark.parametrize("sensitivity", [0, -0.1, 1.1])
 def test_an_impossible_sensitivity_is_refused(scores, sensitivity):
     with pytest.raises(ValueError, match="sensitivity"):
-        evaluation.operating_threshold(scores, sensitivity)
+        thresholds.operating_threshold(scores, sensitivity)
 
 
 def test_a_threshold_needs_a_pneumonia_film():
     with pytest.raises(ValueError, match="no pneumonia film"):
-        evaluation.operating_threshold(pd.DataFrame({"y": [0], "probability": [0.1]}))
+        thresholds.operating_threshold(pd.DataFrame({"y": [0], "probability": [0.1]}))
 
 
 def test_a_network_compared_with_itself_differs_by_nothing(scores):

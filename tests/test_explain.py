@@ -8,8 +8,8 @@ import pytest
 from keras import layers
 
 from helpers import explain
-from helpers.committee import Committee
-from helpers.lungs import SIDE, Found
+from helpers.models.ensemble import Ensemble
+from helpers.models.lungs import SIDE, Found
 
 WHERE = (slice(0, 16), slice(0, 16))  # the upper left quarter of 32 pixels
 
@@ -47,7 +47,7 @@ def boxed(count: int = 2) -> Found:
 
 @pytest.fixture(scope="module")
 def committee():
-    return Committee("corner", "Corner", 32, 0.5, ((corner_network(), "film"),))
+    return Ensemble("corner", "Corner", 32, 0.5, ((corner_network(), "film"),))
 
 
 def test_grad_cam_is_the_weighted_map_where_it_speaks_for_the_call():
@@ -87,7 +87,7 @@ def test_occlusion_finds_the_only_part_that_counts(committee):
 
 
 def test_a_member_that_sees_a_box_has_its_map_inside_the_box():
-    committee = Committee("corner", "Corner", 32, 0.5, ((corner_network(), "box"),))
+    committee = Ensemble("corner", "Corner", 32, 0.5, ((corner_network(), "box"),))
     maps = explain.looks(committee, films(), boxed())
     half = SIDE // 2
     np.testing.assert_allclose(maps[:, :half, :half].sum(axis=(1, 2)), 1, rtol=1e-5)

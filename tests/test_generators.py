@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
-from helpers import generators, recipes
-from helpers.generators import Augmentation
+from helpers.data import generators
+from helpers.data.generators import Augmentation
+from helpers.training import recipes
 
 COUNT, SIDE = 10, 16
 STRONG = Augmentation(

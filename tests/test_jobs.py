@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpers import files, jobs, recipes, record
+from helpers import storage
+from helpers.training import jobs, recipes, record
 
 
 @pytest.fixture
@@ -78,9 +79,9 @@ def test_no_line_of_the_ledger_is_lost_when_trainings_end_together(tmp_path):
 
 def test_patience_waits_for_a_lock_and_not_for_ever(tmp_path):
     lock = tmp_path / "lock"
-    with files.alone(lock, "at it"):
-        with pytest.raises(files.BusyError, match="at it"), files.alone(lock, "at it", 0.1):
+    with storage.alone(lock, "at it"):
+        with pytest.raises(storage.BusyError, match="at it"), storage.alone(lock, "at it", 0.1):
             pass
         threading.Timer(0.2, lambda: lock.unlink()).start()
-        with files.alone(lock, "at it", patience=10):
+        with storage.alone(lock, "at it", patience=10):
             assert lock.is_file()

@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import config, lungs, manifest, record, views
+from helpers import config
+from helpers.data import manifest
+from helpers.models import lungs, views
+from helpers.training import record
 
 
 def two_lungs(top=0.2, bottom=0.8, side=lungs.SIDE):

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import config, manifest
+from helpers import config
+from helpers.data import manifest
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from helpers import models, recipes, stress, trials
+from helpers.experiments import trials
+from helpers.models import classifiers
+from helpers.training import recipes
 
 NETWORKS = ("dense", "cnn_1", "cnn_2", "cnn_3", "cnn_4", "cnn_5", "final")
 
@@ -30,7 +32,7 @@ def network():
 
     def get(name):
         if name not in built:
-            built[name] = models.build(name, recipes.get(name).side)
+            built[name] = classifiers.build(name, recipes.get(name).side)
         return built[name]
 
     return get
@@ -137,18 +139,18 @@ def test_a_network_bears_the_name_it_is_built_by(network, name):
 
 
 def test_the_dummy_calls_every_film_by_the_most_frequent_class():
-    dummy = models.build("dummy", 64).fit(np.zeros((3, 1)), [1, 0, 1])
+    dummy = classifiers.build("dummy", 64).fit(np.zeros((3, 1)), [1, 0, 1])
     assert list(dummy.predict(np.zeros((2, 1)))) == [1, 1]
 
 
 def test_an_unknown_network_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match=r"no network 'resnet'; there are dummy, dense, .*final"):
-        models.build("resnet", 64)
+        classifiers.build("resnet", 64)
 
 
 def test_every_recipe_has_a_network_and_every_network_a_recipe():
-    wanted = [*recipes.STUDY.values(), *trials.TRIALS.values(), stress.SURROUND]
-    assert {recipe.builder for recipe in wanted} == set(models.BUILDERS)
+    wanted = [*recipes.STUDY.values(), *trials.TRIALS.values(), trials.SURROUND]
+    assert {recipe.builder for recipe in wanted} == set(classifiers.BUILDERS)
 
 
 def test_the_final_networks_weights_stay_under_twenty_megabytes(network):
@@ -161,17 +163,20 @@ def test_the_final_network_has_fewer_parameters_than_cnn_1(network):
 
 
 def test_the_final_network_takes_films_of_another_side():
-    assert models.build("final", 64).count_params() == models.build("final", 128).count_params()
+    assert (
+        classifiers.build("final", 64).count_params()
+        == classifiers.build("final", 128).count_params()
+    )
 
 
 def test_a_summary_lists_layers_with_output_and_parameters_and_their_total(network):
-    table = models.summary(network("dense"))
+    table = classifiers.summary(network("dense"))
     assert list(table["output"][["Flatten", "whole network"]]) == ["4096", ""]
     assert list(table["parameters"].iloc[-5:]) == [4096 * 20 + 20, 147, 40, 6, 82_133]
 
 
 def test_a_summary_of_some_kinds_keeps_the_whole_networks_total(network):
-    table = models.summary(network("cnn_1"), kinds=("Conv2D",))
+    table = classifiers.summary(network("cnn_1"), kinds=("Conv2D",))
     assert list(table.index) == ["Conv2D", "Conv2D", "whole network"]
     assert list(table["output"]) == ["62 × 62 × 32", "29 × 29 × 64", ""]
     assert table["parameters"].iloc[-1] == 821_761

@@ -7,7 +7,9 @@ import re
 import nbformat
 import pytest
 
-from helpers import colab, config, recipes
+from helpers import config
+from helpers.report import colab
+from helpers.training import recipes
 
 LIVE = "nbval-ignore-output"
 
@@ -55,7 +57,7 @@ def test_the_first_cell_silences_tensorflow_before_it_is_imported(code):
 
 
 def test_no_more_than_one_cell_of_code_stands_above_the_summary(code):
-    assert "telling.overview()" in code[1].source
+    assert "sentences.overview()" in code[1].source
     assert code[1].outputs[0]["data"]["text/markdown"].startswith("<table>"), "framed"
 
 

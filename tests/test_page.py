@@ -7,13 +7,14 @@ import re
 import nbformat
 import pytest
 
-from helpers import colab, config, page
+from helpers import config
+from helpers.report import colab, notebook
 
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory):
     node = nbformat.read(config.NOTEBOOK, as_version=4)
-    path = page.write_html(node, tmp_path_factory.mktemp("page") / "page.html")
+    path = notebook.write_html(node, tmp_path_factory.mktemp("page") / "page.html")
     return path.read_text(encoding="utf-8")
 
 
@@ -47,7 +48,7 @@ def test_the_page_needs_no_formulas():
 
 def test_figures_and_contents_are_in_the_page(html):
     node = nbformat.read(config.NOTEBOOK, as_version=4)
-    told = page.alt_texts(node)
+    told = notebook.alt_texts(node)
     assert len(re.findall(r'<img[^>]*src="data:image/', html)) == len(told)
     assert "No description has been provided" not in html
 
@@ -62,7 +63,7 @@ def test_a_page_with_a_badge_does_not_fetch_its_picture(tmp_path):
     cell = nbformat.v4.new_markdown_cell("# Title", id=colab.HEAD)
     node = nbformat.v4.new_notebook(cells=[cell])
     colab.stamped(node, "https://github.com/somebody/study")
-    text = page.write_html(node, tmp_path / "page.html").read_text(encoding="utf-8")
+    text = notebook.write_html(node, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Open in Colab" in text
     assert colab.BADGE not in text
 

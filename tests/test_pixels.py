@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from helpers import generators, pixels
-from helpers.generators import Augmentation
+from helpers.data import generators, pixels
+from helpers.data.generators import Augmentation
 
 SIDE = 32
 

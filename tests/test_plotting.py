@@ -7,13 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import config, evaluation, manifest, plotting
+from helpers import config
+from helpers.data import manifest
+from helpers.evaluation import metrics as evaluation
+from helpers.plotting import data, results, style
 
 
 @pytest.fixture(autouse=True)
 def closed():
     """No figure outlives its test."""
-    plotting.style()
+    style.style()
     yield
     plt.close("all")
 
@@ -37,26 +40,26 @@ def history(val_loss):
 
 def test_class_balance_draws_the_counts_of_the_manifest():
     counts = manifest.counts(manifest.read(), by="split")
-    ax = plotting.class_balance(counts)
+    ax = data.class_balance(counts)
     drawn = [text.get_text() for text in ax.texts if text.get_text()]
     films = [n for subtype in config.SUBTYPES for n in counts[subtype].iloc[::-1] if n]
     assert drawn == [f"{n:,}" for n in films], "no label over a bar that is not there"
 
 
 def test_subtypes_are_told_apart_without_colour():
-    ax = plotting.class_balance(manifest.counts(manifest.read()))
+    ax = data.class_balance(manifest.counts(manifest.read()))
     hatched = {bars.get_label(): bars.patches[0].get_hatch() for bars in ax.containers}
     assert hatched["bacterial"] != hatched["viral"]
 
 
 def test_labels_at_the_end_of_an_axis_are_drawn_inward(scores):
     table = evaluation.estimate(scores, 0.5)
-    axes = plotting.comparison({"A": table * 0, "B": table, "C": table * 0 + 1}, ("AUROC",))
+    axes = results.comparison({"A": table * 0, "B": table, "C": table * 0 + 1}, ("AUROC",))
     assert [text.get_ha() for text in axes[0].texts][::2] == ["left", "right"]
 
 
 def test_scores_of_two_parts_share_one_legend_that_no_threshold_strikes_through(scores):
-    axes = plotting.before_and_after(scores, scores, 0.5, "A")
+    axes = results.before_and_after(scores, scores, 0.5, "A")
     assert axes[0].get_legend() is None
     axes[0].figure.draw_without_rendering()
     legend = axes[1].get_legend().get_window_extent()
@@ -65,25 +68,25 @@ def test_scores_of_two_parts_share_one_legend_that_no_threshold_strikes_through(
 
 def test_a_figure_says_what_it_was_given_to_say_after_its_title():
     pictures = np.zeros((2, 8, 8), np.uint8)
-    figure = plotting.films(pictures, ["a.jpeg", "b.jpeg"], title="Two", said="Two black squares")
-    assert plotting.describe(figure) == "Two. Two black squares."
+    figure = data.films(pictures, ["a.jpeg", "b.jpeg"], title="Two", said="Two black squares")
+    assert style.describe(figure) == "Two. Two black squares."
 
 
 def test_a_confusion_matrix_is_told_in_words(scores):
     counts = evaluation.confusion(scores, 0.5)
-    ax = plotting.confusion(counts, "title")
+    ax = results.confusion(counts, "title")
     sick, missed = counts.loc["PNEUMONIA"].sum(), counts.loc["PNEUMONIA", "NORMAL"]
-    assert f"Of {sick} films with pneumonia {missed} are missed" in plotting.describe(ax.figure)
+    assert f"Of {sick} films with pneumonia {missed} are missed" in style.describe(ax.figure)
 
 
 def test_films_per_patient_draws_every_patient_once():
     films = manifest.read()
-    ax = plotting.films_per_patient(films)
+    ax = data.films_per_patient(films)
     assert sum(bar.get_height() for bar in ax.patches) == films["patient"].nunique()
 
 
 def test_classes_keep_their_colours(scores):
-    ax = plotting.score_distribution(scores, 0.5, "title")
+    ax = results.score_distribution(scores, 0.5, "title")
     _, labels = ax.get_legend_handles_labels()
     assert set(config.LABELS) <= set(labels)
     edges = {plt.matplotlib.colors.to_hex(patch.get_facecolor()) for patch in ax.patches}
@@ -92,7 +95,7 @@ def test_classes_keep_their_colours(scores):
 
 def test_a_grid_frames_films_in_the_colour_of_their_class():
     pictures = np.zeros((2, 8, 8), np.uint8)
-    figure = plotting.films(pictures, ["a", "b"], labels=list(config.LABELS), columns=2)
+    figure = data.films(pictures, ["a", "b"], labels=list(config.LABELS), columns=2)
     for ax, label in zip(figure.axes, config.LABELS, strict=True):
         colour = plt.matplotlib.colors.to_hex(ax.spines["left"].get_edgecolor())
         assert colour == config.COLOURS[label].lower()
@@ -100,14 +103,14 @@ def test_a_grid_frames_films_in_the_colour_of_their_class():
 
 def test_examples_show_one_film_a_patient_and_both_subtypes():
     films = manifest.read().query("part == 'training'").reset_index(drop=True)
-    figure = plotting.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
+    figure = data.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
     captions = [ax.get_title(loc="center") for ax in figure.axes]
     assert captions == ["bacterial"] * 4 + ["viral"] * 4
 
 
 def test_the_mean_films_differ_by_the_difference_that_is_drawn():
     pictures = np.stack([np.full((4, 4), value, np.uint8) for value in (10, 20, 100, 120)])
-    axes = plotting.mean_films(pictures, np.array([0, 0, 1, 1]))
+    axes = data.mean_films(pictures, np.array([0, 0, 1, 1]))
     assert axes[2].images[0].get_array().mean() == pytest.approx(95)
 
 
@@ -119,12 +122,12 @@ def test_the_mean_films_differ_by_the_difference_that_is_drawn():
     ],
 )
 def test_the_title_of_learning_curves_follows_the_curves(val_loss, finding):
-    assert finding in plotting.curve_finding(history(val_loss), chosen=1)
+    assert finding in results.curve_finding(history(val_loss), chosen=1)
 
 
 def test_learning_curves_draw_loss_and_validation_loss():
     rows = history([0.5, 0.3, 0.2])
-    axes = plotting.learning_curves(rows, 1, "title")
+    axes = results.learning_curves(rows, 1, "title")
     drawn = [list(line.get_ydata()) for line in axes[0].lines]
     assert list(rows["loss"]) in drawn
     assert list(rows["val_loss"]) in drawn
@@ -132,13 +135,13 @@ def test_learning_curves_draw_loss_and_validation_loss():
 
 def test_confusion_writes_counts_and_shares(scores):
     counts = evaluation.confusion(scores, 0.5)
-    ax = plotting.confusion(counts, "title")
+    ax = results.confusion(counts, "title")
     written = [text.get_text().split("\n")[0] for text in ax.texts]
     assert written == [str(n) for n in counts.to_numpy().ravel()]
 
 
 def test_roc_marks_each_networks_operating_point(scores):
-    axes = plotting.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
+    axes = results.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
     dots = [line.get_xydata()[0] for line in axes[0].lines if line.get_marker() == "o"]
     for dot, threshold in zip(dots, (0.5, 0.3), strict=True):
         at = evaluation.point(scores, threshold)
@@ -147,7 +150,7 @@ def test_roc_marks_each_networks_operating_point(scores):
 
 def test_comparison_draws_value_and_interval_of_every_network(scores):
     table = evaluation.estimate(scores, 0.5)
-    axes = plotting.comparison({"A": table, "B": table}, metrics=("AUROC",))
+    axes = results.comparison({"A": table, "B": table}, metrics=("AUROC",))
     spans = [tuple(line.get_xdata()) for line in axes[0].lines if len(line.get_xdata()) == 2]
     assert spans == [tuple(table.loc["AUROC", ["low", "high"]])] * 2
 
@@ -155,7 +158,7 @@ def test_comparison_draws_value_and_interval_of_every_network(scores):
 def test_validation_against_test_says_which_way_it_goes(scores):
     table = evaluation.estimate(scores, 0.5)
     lower = table.assign(value=table["value"] - 0.1, low=table["low"] - 0.1)
-    axes = plotting.validation_against_test({"A": table}, {"A": lower}, metrics=("AUROC",))
+    axes = results.validation_against_test({"A": table}, {"A": lower}, metrics=("AUROC",))
     assert "falls .100 on average" in axes[0].get_title(loc="center")
 
 
@@ -164,12 +167,12 @@ def test_seed_difference_darkens_what_is_clear_of_zero():
     difference = pd.DataFrame(
         {"value": [0.1, 0.0], "low": [0.05, -0.1], "high": [0.2, 0.1]}, index=["accuracy", "AUROC"]
     )
-    axes = plotting.seed_difference(("A", seeds), ("B", seeds), difference, ("accuracy", "AUROC"))
+    axes = results.seed_difference(("A", seeds), ("B", seeds), difference, ("accuracy", "AUROC"))
     colours = [line.get_color() for line in axes[1].lines if line.get_marker() == "o"]
     assert colours == [config.INK, config.FAINT]
 
 
 def test_functions_draw_on_the_axes_they_are_given(scores):
     _, ax = plt.subplots()
-    assert plotting.score_distribution(scores, 0.5, "title", ax) is ax
-    assert plotting.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
+    assert results.score_distribution(scores, 0.5, "title", ax) is ax
+    assert results.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax

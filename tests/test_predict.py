@@ -16,20 +16,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import __main__ as commands
-from helpers import (
-    config,
-    console,
-    dataset,
-    gate,
-    manifest,
-    models,
-    predict,
-    reading,
-    record,
-    training,
-)
+from helpers import config, predict
+from helpers.data import dataset, images, manifest
+from helpers.models import classifiers, ensemble, input_check
 from helpers.predict import Answer, Predictor
-from helpers.study import Study
+from helpers.report import console
+from helpers.training import record
+from helpers.training.study import Study
 from tests.test_reading import refusals, ways
 
 
@@ -147,7 +140,7 @@ def test_a_turned_film_is_refused(predictor, some, tmp_path, turn):
 
 def test_photographs_are_refused(predictor, tmp_path):
     paths = []
-    for name, pixels in gate.photographs().items():
+    for name, pixels in input_check.photographs().items():
         paths.append(tmp_path / f"{name}.png")
         Image.fromarray(pixels).save(paths[-1])
     told = list(predictor.answers(paths))
@@ -156,7 +149,7 @@ def test_photographs_are_refused(predictor, tmp_path):
 
 
 def test_the_recorded_check_refuses_hardly_a_film_and_nearly_all_else():
-    facts = record.noted(config.RESULTS, gate.NAME)
+    facts = record.noted(config.RESULTS, input_check.NAME)
     assert facts["test_films"] == 624
     refused = facts["refused"]
     assert refused["films"] <= 0.01
@@ -196,7 +189,7 @@ def test_no_picture_of_noise_gets_a_probability(predictor, tmp_path, seed, side,
 
 def test_refusals_are_told_with_limits():
     facts = {"refused": {"films": 0.0, "photographs": 1.0}, "test_films": 624, "photographs": 26}
-    table = gate.table(facts)
+    table = input_check.table(facts)
     assert table.loc["films", "high"] == pytest.approx(1 - 0.025 ** (1 / 624))
     assert table.loc["photographs", "low"] == pytest.approx(0.025 ** (1 / 26))
 
@@ -204,7 +197,7 @@ def test_refusals_are_told_with_limits():
 # -- the input check ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("maker", gate.MAKERS, ids=lambda maker: maker.__name__)
+@pytest.mark.parametrize("maker", input_check.MAKERS, ids=lambda maker: maker.__name__)
 def test_what_is_made_is_a_picture_and_not_the_film(maker):
     film = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
     made = maker(film, np.random.default_rng(0))
@@ -215,8 +208,8 @@ def test_what_is_made_is_a_picture_and_not_the_film(maker):
 
 def test_a_lesson_holds_all_kinds_and_is_the_same_each_time():
     films = np.random.default_rng(0).integers(0, 256, (20, 64, 64)).astype(np.uint8)
-    pictures, kinds = gate.lesson(films)
-    again, _ = gate.lesson(films)
+    pictures, kinds = input_check.lesson(films)
+    again, _ = input_check.lesson(films)
     np.testing.assert_array_equal(pictures, again)
     assert set(kinds) == {0, 1, 2}
     np.testing.assert_array_equal(pictures[:20], films)
@@ -347,13 +340,13 @@ def test_names_that_cannot_be_shown_do_no_harm(capsys):
 
 def test_every_packaged_film_name_is_known(some):
     assert set(some["film"]) <= set(manifest.read()["film"])
-    assert {".jpeg", ".png", ".dcm"} <= reading.SUFFIXES
+    assert {".jpeg", ".png", ".dcm"} <= images.SUFFIXES
 
 
 def test_members_asked_together_answer_as_each_alone():
     keras.utils.set_random_seed(1)
-    members = [(models.build("final", 32), view) for view in ("box", "film", "box")]
+    members = [(classifiers.build("final", 32), view) for view in ("box", "film", "box")]
     rng = np.random.default_rng(1)
     seen = {view: rng.integers(0, 256, (5, 32, 32), dtype=np.uint8) for view in ("box", "film")}
-    alone = [training.predict(model, seen[view]) for model, view in members]
+    alone = [ensemble.predict(model, seen[view]) for model, view in members]
     np.testing.assert_allclose(predict.together(members)(seen), alone, atol=1e-5)

@@ -8,8 +8,8 @@ import math
 
 import pytest
 
-from helpers import progress
-from helpers.recipes import Recipe
+from helpers.training import progress
+from helpers.training.recipes import Recipe
 
 TWO_SEEDS = Recipe(name="dense", title="Dense", epochs=10, seeds=(1, 2))
 OTHER = Recipe(name="cnn_1", title="CNN 1", epochs=10)

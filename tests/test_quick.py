@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from helpers import models, quick
+from helpers.models import classifiers, quick
 
 SIDE = 32
 
@@ -21,8 +21,8 @@ def films():
 def networks():
     """The residual network as Keras spells it, and quickened, with the same weights."""
     keras.utils.set_random_seed(1)
-    plain = models.build("final", SIDE)
-    other = models.build("final", SIDE)
+    plain = classifiers.build("final", SIDE)
+    other = classifiers.build("final", SIDE)
     other.set_weights(plain.get_weights())
     return plain, quick.quickened(other)
 
@@ -62,7 +62,7 @@ def test_predictions_are_those_of_keras(films):
 
 
 def test_only_batch_normalisation_is_swapped_and_dropout_stays_the_models_own():
-    plain = models.build("final", SIDE)
+    plain = classifiers.build("final", SIDE)
     kept = {layer.name: layer for layer in plain.layers}
     for layer in quick.quickened(plain).layers:
         swapped = isinstance(layer, quick.BatchNormalization)

@@ -26,7 +26,9 @@ def test_standard_error_comes_back_after_an_exception(capfd):
 
 
 def test_tensorflow_is_imported_without_a_word():
-    code = "from helpers import quiet; quiet.import_tensorflow(); from helpers import generators"
+    code = (
+        "from helpers import quiet; quiet.import_tensorflow(); from helpers.data import generators"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=config.ROOT, capture_output=True, text=True, check=True
     )

@@ -16,8 +16,8 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from helpers import dataset, reading
-from helpers.dataset import FilmError
+from helpers.data import dataset, images
+from helpers.data.dataset import FilmError
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def files_of_one_film(film):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_same_film_gives_the_same_pixels_whichever_way_it_comes(way, film, files_of_one_film):
-    read = reading.read(files_of_one_film[way], "film").pixels
+    read = images.read(files_of_one_film[way], "film").pixels
     assert read.shape == (224, 224)
     assert read.dtype == np.uint8
     assert apart(read, film) < 2.5
@@ -127,24 +127,24 @@ def test_the_same_film_gives_the_same_pixels_whichever_way_it_comes(way, film, f
 def test_a_file_read_from_disk_is_what_the_study_reads(tmp_path, film):
     path = tmp_path / "film.png"
     Image.fromarray(film).save(path)
-    np.testing.assert_array_equal(reading.read(path).pixels, dataset.read_film(path, 224))
+    np.testing.assert_array_equal(images.read(path).pixels, dataset.read_film(path, 224))
 
 
 def test_orientation_is_honoured(film):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     turned = saved(Image.fromarray(np.rot90(film).copy()), "JPEG", quality=95, exif=exif)
-    assert apart(reading.read(turned, "x").pixels, film) < 3
+    assert apart(images.read(turned, "x").pixels, film) < 3
 
 
 def test_a_film_that_is_square_by_nature_keeps_its_margins(film):
     frame = np.zeros_like(film)
     frame[20:-20, 20:-20] = film[20:-20, 20:-20]  # black all around: a collimated film
-    np.testing.assert_array_equal(reading.read(saved(Image.fromarray(frame)), "x").pixels, frame)
+    np.testing.assert_array_equal(images.read(saved(Image.fromarray(frame)), "x").pixels, frame)
 
 
 def test_notes_tell_what_was_done(film):
-    told = {way: reading.read(data, "x").notes for way, data in ways(film).items()}
+    told = {way: images.read(data, "x").notes for way, data in ways(film).items()}
     assert told["16-bit PNG"] == ("16 bits brought to 8",)
     assert told["padded"] == ("bars that made it square taken off",)
     assert told["RGBA"] == ("transparency laid on black",)
@@ -199,24 +199,24 @@ def refusals() -> dict[str, tuple[bytes, str]]:
 def test_what_is_no_film_is_refused_by_name(what):
     data, reason = refusals()[what]
     with pytest.raises(FilmError, match=reason) as told:
-        reading.read(data, "it.png")
+        images.read(data, "it.png")
     assert str(told.value).startswith("it.png: ")
 
 
 def test_paths_that_cannot_be_read_are_refused(tmp_path):
     with pytest.raises(FilmError, match=r"gone\.png: cannot be opened"):
-        reading.read(tmp_path / "gone.png")
+        images.read(tmp_path / "gone.png")
     with pytest.raises(FilmError, match="a folder"):
-        reading.read(tmp_path)
+        images.read(tmp_path)
     with pytest.raises(FilmError, match="cannot be opened"):
-        reading.read("a\0b.png")
+        images.read("a\0b.png")
 
 
 def test_a_deflated_dicom_is_refused_before_it_is_inflated(film):
     packed = b"\0" * 128 + b"DICM" + b"1.2.840.10008.1.2.1.99" + b"\0" * 100
     with pytest.raises(FilmError, match="deflated"):
-        reading.read(packed, "it.dcm")
-    assert not reading.deflated(dicom(film))
+        images.read(packed, "it.dcm")
+    assert not images.deflated(dicom(film))
 
 
 # -- byte strings nobody thought of ---------------------------------------------------------
@@ -230,7 +230,7 @@ STARTS += [b"\0" * 128 + b"DICM"]
 def test_no_byte_string_does_anything_but_be_refused_or_read(start, rest):
     begun = time.perf_counter()
     try:
-        assert reading.read(start + rest, "bytes").pixels.shape == (224, 224)
+        assert images.read(start + rest, "bytes").pixels.shape == (224, 224)
     except FilmError as error:
         reason = str(error)
     else:
@@ -246,7 +246,7 @@ def test_no_damage_to_a_film_does_anything_but_be_refused_or_read(data, files_of
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(0, min(len(whole) - 1, 1500)))] = data.draw(st.integers(0, 255))
     try:
-        told = reading.read(bytes(whole), "damaged")
+        told = images.read(bytes(whole), "damaged")
     except FilmError:
         return
     assert told.pixels.shape == (224, 224)

@@ -9,8 +9,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
 
-from helpers import config, evaluation, front, gallery, plotting, readme, record
-from helpers.study import Study
+from helpers import config
+from helpers.evaluation import metrics
+from helpers.plotting import results
+from helpers.report import front, images, readme
+from helpers.training import record
+from helpers.training.study import Study
 
 README = config.ROOT / "README.md"
 PAGES = [
@@ -38,7 +42,7 @@ def test_every_relative_link_leads_somewhere(page):
 
 
 def test_images_holds_what_the_gallery_draws_and_nothing_else():
-    assert {path.name for path in config.IMAGES.iterdir()} == set(gallery.PICTURES)
+    assert {path.name for path in config.IMAGES.iterdir()} == set(images.PICTURES)
 
 
 @pytest.mark.parametrize("path", [config.SLIDES, *sorted(config.IMAGES.glob("*.png"))], ids=str)
@@ -74,7 +78,7 @@ def test_filling_refuses_a_text_without_its_markers(text):
 def test_every_picture_is_used_somewhere():
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
     pages += config.NOTEBOOK.read_text(encoding="utf-8")
-    assert not [name for name in gallery.PICTURES if f"images/{name}" not in pages]
+    assert not [name for name in images.PICTURES if f"images/{name}" not in pages]
 
 
 def test_every_chapter_that_the_readme_names_is_there():
@@ -164,7 +168,7 @@ def test_a_target_is_reached_where_the_value_is():
     value = final.estimate("test").loc["specificity", "value"]
     row = table[[what for what in table.index if what.startswith("specificity")]]
     assert len(table) == 7
-    assert row.index[0].startswith(f"specificity ({evaluation.short(value)}, at least .870)")
+    assert row.index[0].startswith(f"specificity ({metrics.short(value)}, at least .870)")
     assert row.iloc[0] == (value >= 0.87)
 
 
@@ -173,7 +177,7 @@ def test_the_forerunners_result_is_told_as_known():
     forerunner = results["residual"].estimate("test").loc["AUROC", "value"]
     text = front.known_told(results)
     assert "before it" in text
-    assert f"AUROC {evaluation.short(forerunner)}" in text
+    assert f"AUROC {metrics.short(forerunner)}" in text
 
 
 def test_the_commands_shown_are_those_of_the_makefile():
@@ -189,12 +193,12 @@ def test_the_commands_shown_are_those_of_the_makefile():
 def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
     before = {"A": estimate(AUROC=0.99, specificity=0.95), "B": estimate(AUROC=1, specificity=0.9)}
     after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
-    ax = plotting.story(before, after)
+    ax = results.story(before, after)
     drawn = [set(line.get_ydata()) for panel in ax.figure.axes for line in panel.lines]
     plt.close(ax.figure)
     for tables in (before, after):
         for metric in ("AUROC", "specificity"):
             assert {table.loc[metric, "value"] for table in tables.values()} in drawn
-    finding = plotting.story_finding(before, after)
+    finding = results.story_finding(before, after)
     assert "narrows in AUROC (.100 to .020)" in finding
     assert "stays wide at the threshold (.550 to .400)" in finding

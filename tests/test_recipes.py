@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from helpers import recipes
-from helpers.generators import Augmentation
-from helpers.recipes import Recipe
+from helpers.data.generators import Augmentation
+from helpers.training import recipes
+from helpers.training.recipes import Recipe
 
 BASE = Recipe(name="cnn_4", title="CNN 4", augmentation=Augmentation(rotation=10))
 

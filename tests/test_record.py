@@ -15,10 +15,11 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from helpers import files, record
-from helpers.generators import Augmentation
-from helpers.recipes import Recipe
-from helpers.record import Record, RecordError
+from helpers import storage
+from helpers.data.generators import Augmentation
+from helpers.training import record
+from helpers.training.recipes import Recipe
+from helpers.training.record import Record, RecordError
 
 RECIPE = Recipe(name="dense", title="Dense", seeds=(1, 2), augmentation=Augmentation(rotation=5))
 DIGEST = "f" * 64
@@ -185,7 +186,7 @@ def disk_full_at(monkeypatch, name):
             raise OSError(28, "No space left on device")
         replace(source, target)
 
-    monkeypatch.setattr(files.os, "replace", fail)
+    monkeypatch.setattr(storage.os, "replace", fail)
 
 
 def test_a_write_that_fails_at_the_predictions_leaves_the_old_record(root, monkeypatch):

@@ -9,7 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from helpers import generators, models, predict, recipes, rivals
+from benchmarks import rivals
+from helpers import predict
+from helpers.data import generators
+from helpers.models import classifiers
+from helpers.training import recipes
 
 # Broad patches: on mere noise a network that averages answers much the same.
 PATCHES = np.random.default_rng(1).integers(0, 256, (5, 8, 8)).astype(np.uint8)
@@ -18,7 +22,7 @@ FILMS = np.kron(PATCHES, np.ones((16, 16), np.uint8))
 
 def settled(name):
     """A Keras network whose moving averages and biases are not the first ones."""
-    model = models.build(name, recipes.get(name).side)
+    model = classifiers.build(name, recipes.get(name).side)
     draw = np.random.default_rng(2)
     for weight in model.weights:
         if "conv" not in weight.path and "kernel" not in weight.path:
@@ -112,7 +116,7 @@ def test_a_network_without_a_rival_is_named():
 
 def test_the_room_opens_without_the_rivals():
     code = (
-        "import sys, helpers.rivals\n"
+        "import sys, benchmarks.rivals\n"
         "sys.exit(bool({'torch', 'onnxruntime', 'tf2onnx'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,10 +8,12 @@ import os
 import numpy as np
 import pytest
 
-from helpers import dataset, generators, recipes, shelf, training
-from helpers.generators import Augmentation
-from helpers.shelf import Shelf
-from helpers.study import Study
+from helpers.data import dataset, generators, shelf
+from helpers.data.generators import Augmentation
+from helpers.data.shelf import Shelf
+from helpers.models import ensemble
+from helpers.training import fit, recipes
+from helpers.training.study import Study
 
 COUNT, SIDE = 20, 8
 
@@ -144,9 +146,9 @@ def test_batches_and_predictions_do_not_depend_on_where_films_are(shelved, pictu
         np.testing.assert_array_equal(one[0], two[0])
         np.testing.assert_array_equal(one[1], two[1])
     recipe = dataclasses.replace(recipes.get("dense"), side=SIDE)
-    model = training.compiled(recipe, steps=1, seed=1)
+    model = fit.compiled(recipe, steps=1, seed=1)
     for mirrored in (False, True):
-        answers = [training.predict(model, films, mirrored) for films in (pictures, shelved)]
+        answers = [ensemble.predict(model, films, mirrored) for films in (pictures, shelved)]
         np.testing.assert_array_equal(*answers)
 
 

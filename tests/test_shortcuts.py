@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from helpers import dataset, evaluation, manifest, shortcuts
+from helpers.data import dataset, manifest
+from helpers.evaluation import metrics
+from helpers.shortcuts import acquisition
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +27,10 @@ def drawn(films, edge):
 
 @pytest.mark.parametrize(("edge", "low", "high"), [(True, 0.99, 1.0), (False, 0.3, 0.7)])
 def test_only_what_stands_at_the_edge_is_found(films, edge, low, high):
-    scores = shortcuts.edge_scores(films, drawn(films, edge))
-    assert low <= evaluation.point(scores, 0.5)["AUROC"] <= high
+    scores = acquisition.edge_scores(films, drawn(films, edge))
+    assert low <= metrics.point(scores, 0.5)["AUROC"] <= high
 
 
 def test_only_validation_films_are_scored(films):
-    scores = shortcuts.edge_scores(films, drawn(films, True))
+    scores = acquisition.edge_scores(films, drawn(films, True))
     assert set(scores["part"]) == {"validation"}

@@ -13,19 +13,12 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from helpers import (
-    config,
-    costs,
-    dataset,
-    deck,
-    layout,
-    manifest,
-    recipes,
-    record,
-    slides,
-    telling,
-)
-from helpers.study import Study
+from helpers import config
+from helpers.data import dataset, manifest
+from helpers.evaluation import decisions
+from helpers.report import deck, layout, slides, tables
+from helpers.training import recipes, record
+from helpers.training.study import Study
 
 
 def write_record(root, parted=3.0):
@@ -115,9 +108,9 @@ def test_the_numbers_are_the_records(pages, results):
     final = Study(results=results).run("final")
     table = final.estimate("test")
     told = words(pages)
-    assert telling.percent(table.loc["sensitivity"]) in told
-    assert telling.percent(table.loc["specificity"]) in told
-    assert telling.share(table.loc["AUROC"]) in told
+    assert tables.percent(table.loc["sensitivity"]) in told
+    assert tables.percent(table.loc["specificity"]) in told
+    assert tables.share(table.loc["AUROC"]) in told
     assert "**" not in told
 
 
@@ -220,7 +213,7 @@ def test_any_number_of_peers_fits(results, tmp_path, monkeypatch, more):
 @pytest.mark.filterwarnings("ignore:All-NaN")  # nobody called: no precision
 def test_a_thousand_children_are_a_thousand(results):
     scores = Study(results=results).run("final").scores("test")
-    stakes = costs.Stakes(miss=10, alarm=1, prevalence=0.2)
+    stakes = decisions.Stakes(miss=10, alarm=1, prevalence=0.2)
     nobody, all_called = deck.thousand(scores, 1.1, stakes), deck.everybody(stakes)
     assert nobody.loc["missed", "value"] == pytest.approx(200)
     assert nobody.loc["alarmed", "value"] == pytest.approx(0)

@@ -9,17 +9,12 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from helpers import (
-    evaluation,
-    evidence,
-    manifest,
-    recipes,
-    robustness,
-    shortcuts,
-    stress,
-    trials,
-    verdict,
-)
+from helpers.data import manifest
+from helpers.evaluation import thresholds
+from helpers.experiments import evidence, trials, verdict
+from helpers.report import sentences
+from helpers.shortcuts import acquisition, perturbations
+from helpers.training import fit, recipes
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +26,7 @@ def surround():
 
 
 def test_overlap_weights_count_what_the_surround_gets_wrong():
-    assert shortcuts.overlap_weights([1, 1, 0, 0], [0.9, 0.2, 0.9, 0.2]) == pytest.approx(
+    assert acquisition.overlap_weights([1, 1, 0, 0], [0.9, 0.2, 0.9, 0.2]) == pytest.approx(
         [0.1, 0.8, 0.9, 0.2]
     )
 
@@ -42,14 +37,14 @@ def test_under_overlap_weights_the_surround_is_worth_nothing(surround):
     e = rng.beta(0.5, 0.5, 100_000)
     y = (rng.random(e.size) < e).astype(int)
     assert roc_auc_score(y, e) > 0.85
-    weight = shortcuts.overlap_weights(y, e)
+    weight = acquisition.overlap_weights(y, e)
     assert roc_auc_score(y, e, sample_weight=weight) == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_recorded_surround_tells_much_and_nothing_once_weighed(surround):
     ours = surround[surround["part"] != "test"]
     y = (ours["label"] == "PNEUMONIA").astype(int)
-    weight = shortcuts.overlap_weights(y, ours["surround"])
+    weight = acquisition.overlap_weights(y, ours["surround"])
     assert roc_auc_score(y, ours["surround"]) > 0.9
     assert roc_auc_score(y, ours["surround"], sample_weight=weight) == pytest.approx(0.5, abs=0.05)
 
@@ -70,10 +65,10 @@ def test_only_training_children_are_held_out_and_they_wholly(surround):
 def test_balanced_training_weights_lift_films_against_their_stereotype():
     recipe = dataclasses.replace(trials.BASE, margins="balanced")
     films = pd.DataFrame({"label": ["NORMAL", "NORMAL"], "surround": [0.95, 0.01], "film": "a"})
-    told = stress.training_weights(recipe, films)
+    told = fit.training_weights(recipe, films)
     assert told[0] / told[1] == pytest.approx(9.5)
     assert told.mean() == pytest.approx(1)
-    assert stress.training_weights(trials.BASE, films) is None
+    assert fit.training_weights(trials.BASE, films) is None
 
 
 # -- threshold ------------------------------------------------------------------------------
@@ -89,44 +84,44 @@ def test_with_equal_weights_the_threshold_is_the_ordinary_one():
     rng = np.random.default_rng(1)
     y, p = rng.integers(0, 2, 400), rng.random(400)
     for target in (0.5, 0.9, 0.97, 1.0):
-        ours = stress.threshold(scored(y, p), target)
-        assert ours == evaluation.operating_threshold(scored(y, p), target)
+        ours = thresholds.weighted_threshold(scored(y, p), target)
+        assert ours == thresholds.operating_threshold(scored(y, p), target)
 
 
 def test_a_heavy_film_must_be_called():
     y, p = [1, 1, 1, 0], [0.9, 0.8, 0.3, 0.1]
-    assert stress.threshold(scored(y, p, [1, 1, 0.01, 1]), 0.97) == pytest.approx(0.55)
-    assert stress.threshold(scored(y, p, [1, 1, 1, 1]), 0.97) == pytest.approx(0.2)
+    assert thresholds.weighted_threshold(scored(y, p, [1, 1, 0.01, 1]), 0.97) == pytest.approx(0.55)
+    assert thresholds.weighted_threshold(scored(y, p, [1, 1, 1, 1]), 0.97) == pytest.approx(0.2)
 
 
 def test_the_even_threshold_balances_misses_and_alarms():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 5000)
     p = 1 / (1 + np.exp(-(rng.normal(size=y.size) + np.where(y == 1, 1, -1))))
-    assert stress.even_threshold(scored(y, p)) == pytest.approx(0.5, abs=0.02)
+    assert thresholds.even_threshold(scored(y, p)) == pytest.approx(0.5, abs=0.02)
     heavy = scored(y, p, np.where((y == 1) & (p < 0.3), 10.0, 1.0))
-    assert stress.even_threshold(heavy) < 0.45
+    assert thresholds.even_threshold(heavy) < 0.45
 
 
 def test_the_operating_point_never_misses_more_than_the_promise():
     rng = np.random.default_rng(0)
     y, p = np.repeat([0, 1], 500), rng.random(1000)
     films = scored(y, p)
-    cut = stress.operating_threshold(films)
-    assert (p[y == 1] >= cut).mean() >= stress.SENSITIVITY
-    assert cut == min(stress.even_threshold(films), stress.threshold(films))
+    cut = thresholds.stress_threshold(films)
+    assert (p[y == 1] >= cut).mean() >= thresholds.SENSITIVITY
+    assert cut == min(thresholds.even_threshold(films), thresholds.weighted_threshold(films))
 
 
 def test_no_pneumonia_film_is_an_error():
     with pytest.raises(ValueError, match="no pneumonia film"):
-        stress.threshold(scored([0], [0.5]))
+        thresholds.weighted_threshold(scored([0], [0.5]))
 
 
 def test_figures_of_a_perfect_and_a_blind_network():
     y = np.array([0, 0, 1, 1])
-    perfect = stress.figures(scored(y, [0.1, 0.2, 0.8, 0.9]))
+    perfect = acquisition.figures(scored(y, [0.1, 0.2, 0.8, 0.9]))
     assert set(perfect.values()) == {1.0}
-    assert stress.figures(scored(y, [0.5] * 4))["stress AUROC"] == 0.5
+    assert acquisition.figures(scored(y, [0.5] * 4))["stress AUROC"] == 0.5
 
 
 # -- features and groups --------------------------------------------------------------------
@@ -140,22 +135,22 @@ def film_with_letter(top=20, left=12):
 
 
 def test_a_burnt_in_letter_is_found_where_it_stands():
-    rows, columns = shortcuts.marker(film_with_letter())
+    rows, columns = acquisition.marker(film_with_letter())
     assert (rows.start, columns.start) == (20, 12)
     assert (rows.stop, columns.stop) == (36, 20)
 
 
 def test_no_letter_is_found_on_a_smooth_film_or_in_its_middle():
-    assert shortcuts.marker(np.full((224, 224), 90, np.uint8)) is None
-    assert shortcuts.marker(film_with_letter(100, 120)) is None
+    assert acquisition.marker(np.full((224, 224), 90, np.uint8)) is None
+    assert acquisition.marker(film_with_letter(100, 120)) is None
 
 
 def test_groups_do_not_look_at_labels(surround):
-    known = surround[[*shortcuts.MARGIN, *shortcuts.PICTURE]]
-    one = shortcuts.groups(surround, known)
+    known = surround[[*acquisition.MARGIN, *acquisition.PICTURE]]
+    one = acquisition.groups(surround, known)
     turned = surround.assign(label=surround["label"].iloc[::-1].to_numpy())
-    assert np.array_equal(one, shortcuts.groups(turned, known))
-    assert set(one) == set(range(1, shortcuts.GROUPS + 1))
+    assert np.array_equal(one, acquisition.groups(turned, known))
+    assert set(one) == set(range(1, acquisition.GROUPS + 1))
 
 
 # -- counterfactuals ------------------------------------------------------------------------
@@ -163,7 +158,7 @@ def test_groups_do_not_look_at_labels(surround):
 
 def test_a_donors_letter_stands_on_the_film_and_nothing_else_changes():
     film, donor = np.full((224, 224), 90, np.uint8), film_with_letter()
-    changed = robustness.marker(film, donor)
+    changed = perturbations.marker(film, donor)
     assert (changed[20:36, 12:15] == 250).all()
     changed[20:36, 12:20] = 90
     assert np.array_equal(changed, film)
@@ -171,7 +166,7 @@ def test_a_donors_letter_stands_on_the_film_and_nothing_else_changes():
 
 def test_a_border_comes_from_the_donor_and_the_middle_stays():
     film, donor = np.full((224, 224), 90, np.uint8), np.full((224, 224), 10, np.uint8)
-    changed = robustness.border(film, donor)
+    changed = perturbations.border(film, donor)
     assert changed[0, 0] == 10
     assert (changed[12:-12, 12:-12] == 90).all()
 
@@ -179,7 +174,7 @@ def test_a_border_comes_from_the_donor_and_the_middle_stays():
 def test_tones_reach_from_the_donors_darkest_to_its_brightest():
     rng = np.random.default_rng(0)
     film, donor = rng.integers(0, 100, (224, 224)), rng.integers(100, 250, (224, 224))
-    changed = robustness.tone(film.astype(np.uint8), donor.astype(np.uint8))
+    changed = perturbations.tone(film.astype(np.uint8), donor.astype(np.uint8))
     assert np.percentile(changed, [2, 98]) == pytest.approx(np.percentile(donor, [2, 98]), abs=2)
 
 
@@ -187,13 +182,13 @@ def test_sharpness_moves_towards_the_donors():
     rng = np.random.default_rng(0)
     rough = rng.integers(0, 255, (224, 224)).astype(np.uint8)
     smooth = np.tile(np.linspace(0, 250, 224), (224, 1)).astype(np.uint8)
-    softened = robustness.sharpness(rough, smooth)
-    assert shortcuts.features(softened)["sharpness"] < shortcuts.features(rough)["sharpness"]
+    softened = perturbations.sharpness(rough, smooth)
+    assert acquisition.features(softened)["sharpness"] < acquisition.features(rough)["sharpness"]
 
 
 def test_donors_are_typical_training_films_of_the_other_class(surround):
     ours = surround[surround["part"] != "test"].reset_index(drop=True)
-    given = robustness.donors(ours, ours["margin"].to_numpy(), ours["marker"].to_numpy() > 0)
+    given = perturbations.donors(ours, ours["margin"].to_numpy(), ours["marker"].to_numpy() > 0)
     donors = ours.iloc[given]
     assert (donors["label"].to_numpy() != ours["label"].to_numpy()).all()
     assert set(donors["part"]) == {"training"}
@@ -264,7 +259,7 @@ def test_who_does_not_look_at_margins_falls_by_something_else(surround):
     broken = perfect.assign(probability=1.0)
     told = verdict.explained(perfect, broken, 0.5)["value"]
     assert list(told) == [1.0, 1.0, 0.0]
-    text = verdict.explained_told({"Blind": pd.DataFrame({"value": told})})
+    text = sentences.explained_told({"Blind": pd.DataFrame({"value": told})})
     assert "Blind 0%" in text
 
 
@@ -280,6 +275,6 @@ def test_targets_are_told_as_reached_or_missed():
             }.items()
         }
     ).T
-    text = verdict.targets_told(ours)
+    text = sentences.targets_told(ours)
     assert text.count("missed") == 1
     assert text.count("with the aim") == 1

@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import dataset, files, manifest, models, recipes, record, training
-from helpers.dataset import FilmError
-from helpers.recipes import Recipe
-from helpers.record import Record, RecordError
-from helpers.study import Study
+from helpers import storage
+from helpers.data import dataset, manifest
+from helpers.data.dataset import FilmError
+from helpers.models import classifiers, ensemble
+from helpers.training import fit as training
+from helpers.training import recipes, record
+from helpers.training.recipes import Recipe
+from helpers.training.record import Record, RecordError
+from helpers.training.study import Study
 
 SIDE = 16
 SHORT = {"side": SIDE, "epochs": 2, "short_epochs": 1, "patience": None}
@@ -51,13 +55,13 @@ def trainings(monkeypatch):
         if recipe.name == done.stop:
             raise KeyboardInterrupt
         done.append((recipe.name, seed, recipe.epochs, len(train[1])))
-        model = models.build(recipe.name, recipe.side)
+        model = classifiers.build(recipe.name, recipe.side)
         report(recipe.epochs, {"val_accuracy": 0.5})
         rows = [{"epoch": n + 1, "val_loss": 0.5} for n in range(recipe.epochs)]
         return training.Fitted(model, pd.DataFrame(rows), 10.0)
 
     monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(training, "predict", lambda model, films, mirrored=False: brightness(films))
+    monkeypatch.setattr(ensemble, "predict", lambda model, films, mirrored=False: brightness(films))
     return done
 
 
@@ -155,7 +159,7 @@ def recorded(tmp_path, study, monkeypatch):
         {"films_digest": manifest.digest(facts)},
     )
     for name in ("dense", "cnn_1"):
-        members = {seed: models.build("cnn_1", SIDE) for seed in (1, 2)}
+        members = {seed: classifiers.build("cnn_1", SIDE) for seed in (1, 2)}
         keep = RECIPES[name].keep_weights
         record.write(tmp_path / "results", RECIPES[name], found, members if keep else None)
     return study(None, "replay")
@@ -318,7 +322,7 @@ def test_the_record_tells_films_source_schedule_parameters_and_seconds(
     facts = study(complete).run("cnn_1").record.facts
     assert facts["films"] == tiny["part"].value_counts().to_dict()
     assert (facts["source"], facts["schedule"]) == (complete.source, "full")
-    assert facts["parameters"] == models.build("cnn_1", SIDE).count_params()
+    assert facts["parameters"] == classifiers.build("cnn_1", SIDE).count_params()
     assert facts["training_seconds"] == {"1": 10.0, "2": 10.0}
 
 
@@ -355,7 +359,7 @@ def test_a_network_is_trained_for_real_and_scores_as_recorded(study, complete, t
     paths = complete.table.loc[complete.table["part"] == "test", "path"]
     pictures, _ = dataset.read_all(list(paths), SIDE)
     recorded = result.scores("test")["probability"]
-    np.testing.assert_allclose(training.predict(network, pictures), recorded, atol=1e-6)
+    np.testing.assert_allclose(ensemble.predict(network, pictures), recorded, atol=1e-6)
     assert len(result.history) == 1
 
 
@@ -466,7 +470,7 @@ def test_the_same_training_is_not_run_twice_at_once(study, complete, trainings, 
 
     def meanwhile(*arguments, **options):
         assert str(os.getpid()) in lock_of(tmp_path).read_text()
-        with pytest.raises(files.BusyError, match="another run is training"):
+        with pytest.raises(storage.BusyError, match="another run is training"):
             other.run(name)
         met.append(True)
         raise KeyboardInterrupt

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from helpers import config, dataset, manifest, recipes, record, telling
-from helpers.study import Study
+from helpers import config
+from helpers.data import dataset, manifest
+from helpers.report import sentences, tables
+from helpers.training import recipes, record
+from helpers.training.study import Study
 
 
 def row(value, low, high):
@@ -27,14 +30,14 @@ def estimates(specificity, sensitivity=(0.98, 0.96, 0.99)):
 
 
 def test_a_difference_is_clear_only_when_its_interval_leaves_out_zero():
-    assert telling.clear(row(0.1, 0.02, 0.2))
-    assert telling.clear(row(-0.1, -0.2, -0.02))
-    assert not telling.clear(row(0.1, -0.01, 0.2))
-    assert not telling.clear(row(0.1, 0.0002, 0.2)), "printed as +.000"
+    assert tables.clear(row(0.1, 0.02, 0.2))
+    assert tables.clear(row(-0.1, -0.2, -0.02))
+    assert not tables.clear(row(0.1, -0.01, 0.2))
+    assert not tables.clear(row(0.1, 0.0002, 0.2)), "printed as +.000"
 
 
 def test_differences_carry_their_sign():
-    assert telling.signed(row(0.012, -0.003, 0.027)) == "+.012 [−.003, +.027]"
+    assert tables.signed(row(0.012, -0.003, 0.027)) == "+.012 [−.003, +.027]"
 
 
 @pytest.mark.parametrize(
@@ -53,14 +56,14 @@ def test_differences_carry_their_sign():
     ],
 )
 def test_what_the_first_study_saw_is_judged_by_the_intervals(accuracy, recall, told):
-    text = telling.leaky(differences(accuracy, recall), seeds=5, films=100)
+    text = sentences.leaky(differences(accuracy, recall), seeds=5, films=100)
     assert all(part in text for part in told)
 
 
 def test_the_gap_counts_the_networks_whose_specificity_fell_beyond_chance():
     before = {"A": estimates((0.96, 0.94, 0.98)), "B": estimates((0.80, 0.70, 0.90))}
     after = {"A": estimates((0.70, 0.65, 0.75)), "B": estimates((0.75, 0.68, 0.82))}
-    text = telling.gap(before, after)
+    text = sentences.gap(before, after)
     assert "For 1 of 2 networks" in text
     assert "specificity −.260 to −.050" in text
 
@@ -74,7 +77,7 @@ def test_the_gap_counts_the_networks_whose_specificity_fell_beyond_chance():
 )
 def test_the_conclusion_says_whether_specificity_fell(specificity, told):
     before, after = {"Final": estimates((0.96, 0.94, 0.98))}, {"Final": estimates(specificity)}
-    assert told in telling.conclusion(before, after)
+    assert told in sentences.conclusion(before, after)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +91,7 @@ def test_the_conclusion_says_whether_specificity_fell(specificity, told):
 def test_the_conclusion_says_whether_the_promised_sensitivity_was_kept(sensitivity, told):
     before = {"Final": estimates((0.96, 0.94, 0.98))}
     after = {"Final": estimates((0.9, 0.8, 0.95), sensitivity)}
-    assert told in telling.conclusion(before, after)
+    assert told in sentences.conclusion(before, after)
 
 
 def test_subtypes_say_whether_the_intervals_overlap():
@@ -98,16 +101,16 @@ def test_subtypes_say_whether_the_intervals_overlap():
             "viral": {**row(0.9, 0.85, 0.95), "films": 148},
         }
     ).T
-    assert "do not overlap" in telling.subtypes(apart)
+    assert "do not overlap" in sentences.subtypes(apart)
     apart.loc["viral", "high"] = 0.99
-    assert "the intervals overlap" in telling.subtypes(apart)
+    assert "the intervals overlap" in sentences.subtypes(apart)
 
 
 def test_the_ledger_sentence_names_recipes_scored_more_than_once():
     ledger = pd.DataFrame(
         {"date": ["2026-01-02", "2026-01-01", "2026-01-03"], "recipe": ["a", "b", "a"]}
     )
-    text = telling.openings(ledger)
+    text = sentences.openings(ledger)
     assert "3 scorings" in text
     assert "2026-01-01" in text
     assert "(a 2 times)" in text
@@ -117,45 +120,45 @@ def test_what_was_known_beforehand_is_read_from_the_ledger():
     early, late = recipes.get("residual"), recipes.get("final")
     dates = ["2026-01-01T10:00:00+00:00", "2026-01-02T11:30:00+00:00"]
     ledger = pd.DataFrame({"date": dates, "recipe_digest": [early.digest(), late.digest()]})
-    text = telling.known_before(ledger, early, late)
+    text = sentences.known_before(ledger, early, late)
     assert "10:00 on 2026-01-01" in text
     assert "11:30 on 2026-01-02" in text
     assert "not a blind first one" in text
     swapped = ledger.assign(date=dates[::-1])
-    assert "not a blind" not in telling.known_before(swapped, early, late)
-    assert "does not say" in telling.known_before(ledger[:1], early, late)
+    assert "not a blind" not in sentences.known_before(swapped, early, late)
+    assert "does not say" in sentences.known_before(ledger[:1], early, late)
 
 
 def test_the_rule_says_that_the_final_network_has_another():
     final = Study().run("final")
-    text = telling.rule(final)
+    text = sentences.rule(final)
     assert "98%" in text
     assert f"{final.threshold:.3f}".removeprefix("0") in text
 
 
 def test_only_layers_that_differ_are_listed():
-    changed = telling.layers("cnn_1", "cnn_2")
+    changed = tables.layers("cnn_1", "cnn_2")
     assert list(changed["layer"]) == ["Dropout"] * 3
     assert set(changed.index) == {"new"}
-    assert len(telling.layers("cnn_1", "cnn_1")) == 0
+    assert len(tables.layers("cnn_1", "cnn_1")) == 0
 
 
 def test_the_split_sentence_counts_what_the_manifest_holds():
     films = manifest.read()
-    text = telling.split(films)
+    text = sentences.split(films)
     counts = manifest.counts(films)
     assert f"training {counts.loc['training', 'total']:,} films" in text
 
 
 def test_an_overview_without_a_record_says_so_instead_of_failing(tmp_path):
-    assert "No recorded result" in telling.overview(tmp_path)
+    assert "No recorded result" in sentences.overview(tmp_path)
 
 
 def test_peers_end_with_our_network_and_its_interval():
     ours = pd.DataFrame(
         {name: row(0.9, 0.85, 0.95) for name in ("accuracy", "sensitivity", "specificity", "AUROC")}
     ).T
-    table = telling.peers(ours)
+    table = tables.peers(ours)
     assert table.iloc[-1]["AUROC"] == ".900 [.850, .950]"
     assert len(table) == len(pd.read_csv(config.PEERS)) + 1
 
@@ -164,23 +167,23 @@ def test_a_broken_record_is_named_in_the_overview(tmp_path):
     (tmp_path / "final").mkdir()
     (tmp_path / "final" / "record.json").write_text("{")
     (tmp_path / "final" / "predictions.csv").write_text("")
-    assert "damaged" in telling.overview(tmp_path)
+    assert "damaged" in sentences.overview(tmp_path)
     assert issubclass(record.RecordError, RuntimeError)
 
 
 def test_the_first_studys_figures_are_placed_by_our_interval():
     accuracy = {"CNN 4": row(0.78, 0.74, 0.82), "CNN 5": row(0.87, 0.84, 0.90)}
     ours = {name: pd.DataFrame({"accuracy": value}).T for name, value in accuracy.items()}
-    text = telling.against_first_study(ours)
+    text = sentences.against_first_study(ours)
     assert "CNN 4 has an accuracy of .780 [.740, .820] here and .888 there, above" in text
     assert "CNN 5 has an accuracy of .870 [.840, .900] here and .873 there, within" in text
 
 
 def test_the_setting_says_where_results_come_from(tiny):
     few, everything = dataset.Films("a shelf", tiny, missing=("x",)), dataset.Films("a shelf", tiny)
-    assert "recorded study" in telling.setting(Study())
-    assert "become the record" in telling.setting(Study("train", "full", everything))
+    assert "recorded study" in sentences.setting(Study())
+    assert "become the record" in sentences.setting(Study("train", "full", everything))
     for study in (Study("train", "full", few), Study("train", "short", everything)):
-        text = telling.setting(study)
+        text = sentences.setting(study)
         assert "not the study's" in text
         assert f"{len(tiny)} films from a shelf" in text

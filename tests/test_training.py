@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import generators, models, training
-from helpers.recipes import MILD_AND_TONE, Recipe
+from helpers.data import generators
+from helpers.models import classifiers, ensemble
+from helpers.training import fit as training
+from helpers.training.recipes import MILD_AND_TONE, Recipe
 
 SIDE, EPOCHS = 16, 3
 PLAIN = Recipe(name="dense", title="", side=SIDE, batch_size=8, epochs=EPOCHS, patience=None)
@@ -85,7 +87,7 @@ def figures(fitted):
 
 
 def answers(fitted):
-    return training.predict(fitted.model, VALIDATION[0])
+    return ensemble.predict(fitted.model, VALIDATION[0])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -351,15 +353,15 @@ def test_a_finished_training_is_not_repeated(whole):
 
 
 def test_probabilities_stand_in_the_order_of_the_films():
-    model = models.build("dense", SIDE)
+    model = classifiers.build("dense", SIDE)
     pictures, _ = films(300, 3)
-    together = training.predict(model, pictures)
+    together = ensemble.predict(model, pictures)
     one_by_one = [float(model(pictures[i : i + 1, ..., None])[0, 0]) for i in (0, 127, 128, 299)]
     np.testing.assert_allclose(together[[0, 127, 128, 299]], one_by_one, rtol=1e-5)
 
 
 def test_predictions_are_one_double_a_film():
-    made = training.predict(models.build("dense", SIDE), films(5, 3)[0])
+    made = ensemble.predict(classifiers.build("dense", SIDE), films(5, 3)[0])
     assert (made.shape, made.dtype) == ((5,), np.float64)
 
 

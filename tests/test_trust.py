@@ -8,25 +8,17 @@ import pandas as pd
 import pytest
 from keras import layers
 
-from helpers import (
-    attention,
-    config,
-    corruptions,
-    evaluation,
-    explain,
-    manifest,
-    models,
-    recipes,
-    record,
-    referral,
-    reliance,
-    robustness,
-    trust,
-    views,
-)
-from helpers.committee import Committee
-from helpers.lungs import SIDE, Found
-from helpers.study import Study
+from helpers import config, explain
+from helpers.data import manifest
+from helpers.evaluation import decisions, metrics
+from helpers.experiments import attention, reliance, trust
+from helpers.models import classifiers, views
+from helpers.models.ensemble import Ensemble
+from helpers.models.lungs import SIDE, Found
+from helpers.report import sentences
+from helpers.shortcuts import perturbations
+from helpers.training import recipes, record
+from helpers.training.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +55,12 @@ def test_unchanged_films_get_what_the_final_network_was_recorded_to_say(changed)
 def test_the_witness_is_cnn_5_as_it_is_defined_and_about_as_good(changed):
     facts, recipe = record.noted(config.RESULTS / trust.FOLDER, trust.WITNESS), recipes.get("cnn_5")
     assert facts["recipe_digest"] == recipe.digest()
-    assert facts["network_digest"] == models.fingerprint(recipe.builder, recipe.side)
+    assert facts["network_digest"] == classifiers.fingerprint(recipe.builder, recipe.side)
     result = Study().run("cnn_5")
     assert facts["seed"] == result.chosen
     scores = reliance.scored(changed["cnn_5"])[trust.PLAIN]
-    per_seed = evaluation.by_seed(result.seeds("test"), result.scores("test"))["AUROC"]
-    auroc = evaluation.point(scores, 0.5)["AUROC"]
+    per_seed = metrics.by_seed(result.seeds("test"), result.scores("test"))["AUROC"]
+    auroc = metrics.point(scores, 0.5)["AUROC"]
     assert per_seed.min() - 0.02 < auroc < per_seed.max() + 0.02
 
 
@@ -127,11 +119,11 @@ def test_the_verdict_tells_what_was_reached_from_what_was_not(looks):
     good, bad = pd.Series({"value": 0.001}), pd.Series({"value": 0.2})
     watched = attention.looks_table(looks)
     curve = pd.DataFrame({"value": [0.99]}, index=[reliance.REFERRED])
-    told = reliance.verdict_told({"a": bad, "b": good}, watched, {"x": curve})
+    told = sentences.verdict_told({"a": bad, "b": good}, watched, {"x": curve})
     kept, missed = told.split("What cannot be claimed")
     assert "corrupted films" in kept
     assert "right on 97%" in kept
-    told = reliance.verdict_told({"a": good, "b": bad}, watched, {"x": curve - 0.5})
+    told = sentences.verdict_told({"a": good, "b": bad}, watched, {"x": curve - 0.5})
     kept, missed = told.split("What cannot be claimed")
     assert "corrupted films" in missed
     assert "right on 97%" in missed
@@ -152,7 +144,7 @@ def test_a_band_that_holds_on_one_side_is_told_so():
     table = pd.DataFrame(dict.fromkeys(("referred", "sensitivity", "specificity"), row)).T
     low = table.copy()
     low.loc["specificity", "value"] = 0.5
-    told = reliance.band_told(referral.Band(0.1, 0.3), table, low)
+    told = sentences.band_told(decisions.Band(0.1, 0.3), table, low)
     assert "Sensitivity holds on the test films, specificity does not." in told
 
 
@@ -195,7 +187,7 @@ def bench():
             "marker": 1,
         }
     )
-    seats = {"a": Committee("a", "A", 32, 0.5, ((bright(), "film"),))}
+    seats = {"a": Ensemble("a", "A", 32, 0.5, ((bright(), "film"),))}
     return table, pictures, seats
 
 
@@ -215,7 +207,7 @@ def test_measuring_resumes_where_it_was_interrupted(bench, tmp_path):
 
 
 def test_films_that_are_not_the_full_set_are_refused(drawn, tmp_path):
-    from helpers import dataset
+    from helpers.data import dataset
 
     films = dataset.find(drawn)
     with pytest.raises(dataset.FilmError, match="full set"):
@@ -226,9 +218,9 @@ def test_a_painted_over_letter_is_gone_and_the_rest_stays():
     film = np.full((224, 224), 90, np.uint8)
     film[20:36, 12:15] = 250
     film[20:23, 12:20] = 250
-    clean = robustness.unmarked(film)
+    clean = perturbations.unmarked(film)
     assert clean.max() == 90
-    np.testing.assert_array_equal(robustness.unmarked(np.full_like(film, 90)), 90)
+    np.testing.assert_array_equal(perturbations.unmarked(np.full_like(film, 90)), 90)
     assert film.max() == 250
 
 
@@ -242,5 +234,5 @@ def test_blackened_films_have_each_pixel_on_one_side():
 
 
 def test_strengths_and_stages_are_as_told():
-    assert corruptions.STRENGTHS == (1, 2, 3, 4, 5)
+    assert perturbations.STRENGTHS == (1, 2, 3, 4, 5)
     assert explain.STAGES["all"] == 1.0

@@ -1,0 +1,11 @@
+"""Chest X-rays and what is known of them: names and splits, any file to pixels, batches."""
+
+from helpers.data import (
+    dataset,
+    download,
+    generators,
+    images,
+    manifest,
+)
+
+__all__ = ["dataset", "download", "generators", "images", "manifest"]

