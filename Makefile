@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 unit: setup
-	$(BIN)/python -m pytest -q tests
+	$(BIN)/python -m pytest -q -n auto tests
 
 notebook-check: setup
 	STUDY_MODE=replay STUDY_SCHEDULE=full $(BIN)/python -m pytest -q --nbval final_notebook.ipynb

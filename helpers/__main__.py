@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from helpers import quiet
-from helpers.report import tables
-from helpers.shortcuts import acquisition
 
 # Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -29,6 +27,7 @@ def data(arguments: argparse.Namespace) -> str:
 
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
+    from helpers.report import tables
     from helpers.training import jobs
     from helpers.training.study import Study
 
@@ -66,6 +65,7 @@ def flips(arguments: argparse.Namespace) -> str:
     from helpers import config, storage
     from helpers.data import dataset
     from helpers.experiments import fooling
+    from helpers.shortcuts import acquisition
 
     path = config.RESULTS / acquisition.FOLDER / acquisition.FLIPS
     table = fooling.measure(dataset.at_hand())
@@ -119,6 +119,7 @@ def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
     from helpers import config
     from helpers.report import notebook as page
+    from helpers.report import tables
     from helpers.training.study import Study
 
     # Twice as fast; only the notebook's compared numbers must not depend on it, and in this
