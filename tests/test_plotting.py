@@ -16,7 +16,7 @@ from helpers.plotting import data, results, style
 @pytest.fixture(autouse=True)
 def closed():
     """No figure outlives its test."""
-    style.style()
+    style.use_style()
     yield
     plt.close("all")
 
@@ -68,7 +68,7 @@ def test_scores_of_two_parts_share_one_legend_that_no_threshold_strikes_through(
 
 def test_a_figure_says_what_it_was_given_to_say_after_its_title():
     pictures = np.zeros((2, 8, 8), np.uint8)
-    figure = data.films(pictures, ["a.jpeg", "b.jpeg"], title="Two", said="Two black squares")
+    figure = data.films(pictures, ["a.jpeg", "b.jpeg"], title="Two", alt="Two black squares")
     assert style.describe(figure) == "Two. Two black squares."
 
 

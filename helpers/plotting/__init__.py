@@ -1,11 +1,36 @@
-"""Figures: every function draws on ax (made if None) and returns it."""
+"""Figures. A title states the finding, from what is drawn; each figure has a text for the blind."""
 
-from helpers.plotting import (
-    data,
-    decisions,
-    results,
-    shortcuts,
-    style,
+from helpers.plotting import data, decisions, results, shortcuts, style
+from helpers.plotting.data import class_balance, examples, films, films_per_patient, mean_films
+from helpers.plotting.decisions import (
+    ablations,
+    answer,
+    cost_curve,
+    decision_curve,
+    maps,
+    predictive_values,
+    referral_curve,
+    reliability,
+    robustness,
+    worst_errors,
 )
-
-__all__ = ["data", "decisions", "results", "shortcuts", "style"]
+from helpers.plotting.results import (
+    before_and_after,
+    comparison,
+    confusion,
+    network,
+    roc_and_pr,
+    seed_difference,
+    story,
+    validation_against_test,
+)
+from helpers.plotting.shortcuts import (
+    acquisition_groups,
+    counterfactuals,
+    errors_by_kind,
+    outlines,
+    ranks,
+    trials,
+    views_shown,
+)
+from helpers.plotting.style import show, use_style

@@ -21,11 +21,11 @@ def films(
     labels: Sequence[str] | None = None,
     columns: int = 4,
     title: str = "",
-    said: str = "",
+    alt: str = "",
 ) -> Figure:
     """Grid of films (n, side, side) uint8; a frame in the class's colour where labels are given.
 
-    ``said`` is what one sees, for those who cannot.
+    ``alt`` is what one sees, for those who cannot.
     """
     rows = -(-len(pictures) // columns)
     side = style.WIDTH / columns
@@ -46,7 +46,7 @@ def films(
             spine.set(visible=True, color=colour, linewidth=3 if labels is not None else 0.8)
     if title:
         figure.suptitle(title, fontweight="bold", x=0.01, ha="left")
-    return style.say(figure, said) if said else figure
+    return style.set_alt(figure, alt) if alt else figure
 
 
 SEEN = {
@@ -82,7 +82,7 @@ def examples(
         title="No pneumonia: dark lungs, sharp edges"
         if label == "NORMAL"
         else "Pneumonia: bacterial (upper row) and viral (lower row)",
-        said=SEEN[label],
+        alt=SEEN[label],
     )
 
 
@@ -107,7 +107,7 @@ def mean_films(
         f"colour, up to {reach:.0f} of 255 grey levels. Not the lungs alone are coloured: "
         "shoulders, flanks and corners are as well"
     )
-    style.say(axes[0].figure, said)
+    style.set_alt(axes[0].figure, said)
     return axes
 
 

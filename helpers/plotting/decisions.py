@@ -41,7 +41,7 @@ def _told(name: str, threshold: float) -> str:
 # -- the operating point ---------------------------------------------------------------------
 
 
-def costs(
+def cost_curve(
     curve: pd.DataFrame,
     blind: Mapping[str, float],
     marks: Mapping[str, float],
@@ -104,7 +104,7 @@ def reliability(
     return list(np.ravel(axes))
 
 
-def decision(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
+def decision_curve(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes:
     """Decision curves (net benefit over the treatment threshold) by the networks' titles."""
     ax = style.axes_or_new(ax, height=3.8)
     colours = _colours(list(tables))
@@ -128,7 +128,7 @@ def decision(tables: Mapping[str, pd.DataFrame], ax: Axes | None = None) -> Axes
     return ax
 
 
-def predictive(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def predictive_values(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """PPV and NPV over prevalence with limits; ``table`` as ``costs.predictive``."""
     ax = style.axes_or_new(ax, height=3.4)
     for measure, colour in (
@@ -186,7 +186,7 @@ def robustness(tables: Mapping[str, pd.DataFrame], metric: str = "AUROC") -> Fig
     return figure
 
 
-def looks(
+def maps(
     pictures: np.ndarray, masks: np.ndarray, maps: Mapping[str, np.ndarray], captions: Sequence[str]
 ) -> Figure:
     """Films (columns) as they are, then with each network's map (rows) and the lungs' outline."""
@@ -208,7 +208,7 @@ def looks(
         f"patch of light over what spoke for the call of {' and '.join(maps)}, and a line around "
         "the lungs"
     )
-    return style.say(figure, said)
+    return style.set_alt(figure, said)
 
 
 def _film(ax: Axes, picture: np.ndarray) -> None:
@@ -228,7 +228,7 @@ def overlay(ax: Axes, picture: np.ndarray, one: np.ndarray, mask: np.ndarray) ->
     return ax
 
 
-def errors(
+def worst_errors(
     pictures: np.ndarray, masks: np.ndarray, maps: np.ndarray, table: pd.DataFrame, columns: int = 6
 ) -> Figure:
     """Films called wrongly, worst first, with map, outline, and what is known of them.
@@ -264,7 +264,7 @@ def errors(
     return figure
 
 
-def referral(
+def referral_curve(
     curves: Mapping[str, pd.DataFrame], referred: float, decided: float, ax: Axes | None = None
 ) -> Axes:
     """Accuracy on the films decided over the share referred, a line an order.
@@ -283,7 +283,7 @@ def referral(
     return ax
 
 
-def uses(made: Mapping[str, np.ndarray], says: Mapping[str, Mapping[str, float]]) -> Figure:
+def ablations(made: Mapping[str, np.ndarray], says: Mapping[str, Mapping[str, float]]) -> Figure:
     """One film under each change, with what each network says of it.
 
     ``made`` films by change; ``says`` probabilities by network and change.
@@ -314,7 +314,9 @@ def uses(made: Mapping[str, np.ndarray], says: Mapping[str, Mapping[str, float]]
         f"{title}: " + ", ".join(f"{change} {metrics.short(p[change], 2)}" for change in made)
         for title, p in says.items()
     )
-    return style.say(figure, f"One film, changed, and the probability each network gives. {told}")
+    return style.set_alt(
+        figure, f"One film, changed, and the probability each network gives. {told}"
+    )
 
 
 def answer(

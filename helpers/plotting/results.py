@@ -94,7 +94,7 @@ def confusion(counts: pd.DataFrame, title: str, ax: Axes | None = None) -> Axes:
     for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
         label.set(color=config.COLOURS[label.get_text()], fontweight="bold")
     if alone:
-        style.say(ax.figure, f"{title}. {_matrix_said(counts)}")
+        style.set_alt(ax.figure, f"{title}. {_matrix_said(counts)}")
     return ax
 
 
@@ -258,7 +258,7 @@ def comparison(
     values = pd.DataFrame({name: table["value"] for name, table in estimates.items()}).T
     texts = values[list(metrics)].map(evaluation.short)
     told = [f"{n} {', '.join(f'{m} {v}' for m, v in row.items())}" for n, row in texts.iterrows()]
-    style.say(
+    style.set_alt(
         axes[0].figure, f"A dot with its interval for each network and metric: {'; '.join(told)}"
     )
     return axes
@@ -404,7 +404,9 @@ def seed_difference(
         for m in metrics
     ]
     clouds = f"Left, a dot for each training of {first[0]} and of {second[0]}"
-    style.say(axes[0].figure, f"{clouds}. Right, the interval of the difference: {', '.join(told)}")
+    style.set_alt(
+        axes[0].figure, f"{clouds}. Right, the interval of the difference: {', '.join(told)}"
+    )
     return axes
 
 
@@ -420,7 +422,7 @@ def network(result: Result, threshold: float = 0.5) -> Figure:
         else curve_finding(result.history, result.chosen)
     )
     title = f"{result.recipe.title}: {finding}"
-    style.say(figure, _strip_said(result, title, threshold))
+    style.set_alt(figure, _strip_said(result, title, threshold))
     learning_curves(result.history, result.chosen, title, axes[:2], take)
     counts = evaluation.confusion(result.scores("validation"), threshold)
     missed, sick = counts.loc["PNEUMONIA", "NORMAL"], counts.loc["PNEUMONIA"].sum()

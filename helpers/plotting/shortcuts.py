@@ -36,7 +36,7 @@ def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
     )
 
 
-def apparatus(
+def acquisition_groups(
     table: pd.DataFrame, pictures: np.ndarray, groups: pd.DataFrame, each: int = 10
 ) -> Figure:
     """A row of training films a group, framed by class, sick and healthy in the group's shares.
@@ -65,7 +65,7 @@ def apparatus(
         f"A row of up to {each} chest films for each of {len(groups)} groups; within a row "
         f"letters, margins and greys are alike. With pneumonia: {told}"
     )
-    return style.say(figure, said)
+    return style.set_alt(figure, said)
 
 
 SHOWN = {
@@ -77,7 +77,7 @@ SHOWN = {
 }
 
 
-def shown(pictures: np.ndarray, found: Found) -> Figure:
+def views_shown(pictures: np.ndarray, found: Found) -> Figure:
     """Films (rows) as the trials' networks are shown them (columns)."""
     figure, axes = plt.subplots(
         len(pictures),
@@ -96,7 +96,7 @@ def shown(pictures: np.ndarray, found: Found) -> Figure:
         "middle; with black shapes where the lungs lie; the box around the lungs, enlarged; and "
         "the lungs alone on black"
     )
-    return style.say(figure, said)
+    return style.set_alt(figure, said)
 
 
 def outlines(
@@ -123,7 +123,7 @@ def outlines(
         f"around both; a pair of lungs was found in {found_in} of them. Under a dense opacity the "
         "line is the network's guess"
     )
-    return style.say(figure, said)
+    return style.set_alt(figure, said)
 
 
 def counterfactuals(film: np.ndarray, donor: np.ndarray) -> Figure:
@@ -142,7 +142,7 @@ def counterfactuals(film: np.ndarray, donor: np.ndarray) -> Figure:
         "Six pictures in a row: a film, one of the other class, and the first with the other's "
         f"{', '.join(changed)}. The chest stays the same; letters, margins and greys change"
     )
-    return style.say(figure, said)
+    return style.set_alt(figure, said)
 
 
 def trials(
@@ -194,7 +194,7 @@ def ranks(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def errors(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def errors_by_kind(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share called rightly with interval, one row a kind of film.
 
     ``table`` is ``evidence.errors``.

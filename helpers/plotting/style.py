@@ -34,7 +34,7 @@ RC = {
 }
 
 
-def style() -> None:
+def use_style() -> None:
     """Give all later figures the look of this study, and in a notebook a text for the blind."""
     plt.rcParams.update(RC)
     shell = get_ipython()
@@ -54,8 +54,8 @@ def _with_alt_text(figure: Figure) -> tuple[str, dict[str, str]]:
 
 def describe(figure: Figure) -> str:
     """A figure in words: what it was given to say, or its titles (the finding) and its axes."""
-    if getattr(figure, "said", ""):
-        return f"{figure.said}."
+    if getattr(figure, "alt", ""):
+        return f"{figure.alt}."
     title = figure.get_suptitle()
     told, axes = [title] if title else [], []
     for ax in figure.axes:
@@ -68,9 +68,9 @@ def describe(figure: Figure) -> str:
     return f"{text}. Drawn: {drawn}." if drawn else f"{text}."
 
 
-def say(figure: Figure, text: str) -> Figure:
+def set_alt(figure: Figure, text: str) -> Figure:
     """Have a screen reader say ``text`` of ``figure`` after its title; return the figure."""
-    figure.said = ". ".join(filter(None, (figure.get_suptitle(), text)))
+    figure.alt = ". ".join(filter(None, (figure.get_suptitle(), text)))
     return figure
 
 

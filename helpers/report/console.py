@@ -116,7 +116,7 @@ def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
     """
     if answer.error is not None or answer.seen is None:
         raise ValueError(f"{answer.path}: no picture of it ({answer.error or 'pixels not kept'})")
-    style.style()
+    style.use_style()
     pixels, found = answer.seen
     told = explain.looks(predictor.committee, pixels[None], found)[0]
     return decisions.answer(pixels, found, told, answer.facts(), predictor.threshold)

@@ -75,7 +75,7 @@ def write(folder: Path = config.IMAGES) -> list[Path]:
         RecordError: the study is not recorded.
         FilmError: the packaged films are not installed.
     """
-    style.style()
+    style.use_style()
     # Without matplotlib's version: equal figures, equal bytes. A test reads the digest.
     facts = {"Software": None, "Source": f"record {record.state(config.RESULTS)}"}
     paths = []

@@ -156,7 +156,7 @@ def kinds(table: pd.DataFrame) -> pd.DataFrame:
 
 def failing(ax: Axes, table: pd.DataFrame) -> None:
     """Share called rightly by subtype and apparatus; ``table`` as ``verdict.errors``."""
-    shortcuts.errors(table, ax)
+    shortcuts.errors_by_kind(table, ax)
     ax.set_title("")
     ax.set_yticks(range(len(table)), [kind_told(kind) for _, kind in table.index])
     low = min(0.3, table["low"].min())
