@@ -38,7 +38,6 @@ CLOSE = 5  # pairs with the ceiling a repeat: they differ by less than single pa
 STEPS, EPOCHS = 25, 2  # of one measurement; an epoch is 800 films
 ENLARGED = 96  # films made as large as the originals; linked again and again to fill an epoch
 TIMES = (1, 10, 100)  # how many films there are, in multiples
-TIGHT = 8.0  # MiB of memory that the growth is measured with: even the least has to stream
 
 Tell = Callable[[str], None]
 Rate = Callable[[], float]
@@ -268,11 +267,8 @@ def _seconds(call: Callable[[], object]) -> float:
 
 def memory() -> dict[str, Any]:
     """Greatest memory of replay, training and prediction, and how it grows with the films."""
-    rows = []
-    for times in TIMES:
-        rows.append({"what": "train", "times": times, **_plain(peaks.grown(times, TIGHT))})
-    whole = peaks.grown(TIMES[-1], None)
-    rows.append({"what": "train, as an array", "times": TIMES[-1], **_plain(whole)})
+    whole = peaks.grown(TIMES[-1])
+    rows = [{"what": "train, as an array", "times": TIMES[-1], **_plain(whole)}]
     films = dataset.packaged().table.query("part == 'test'")
     with tempfile.TemporaryDirectory() as name:
         for times in TIMES:

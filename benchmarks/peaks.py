@@ -94,7 +94,7 @@ def train_on_many(times: int, count: int = 400) -> None:
     recipe = dataclasses.replace(recipes.get("cnn_4"), epochs=1)
     with tempfile.TemporaryDirectory() as folder:
         films = many(dataset.packaged(), count, times, Path(folder) / "films")
-        films, pictures = dataset.load(films, recipe.side, Path(folder) / "cache", stream=True)
+        films, pictures = dataset.load(films, recipe.side, Path(folder) / "cache")
         y = (films.table["label"] == "PNEUMONIA").to_numpy().astype(int)
         part = films.table["part"].to_numpy()
         sets = [(pictures[part == name], y[part == name]) for name in ("training", "validation")]
@@ -102,16 +102,15 @@ def train_on_many(times: int, count: int = 400) -> None:
         ensemble.predict(fitted.model, sets[1][0])
 
 
-def grown(times: int, memory: float | None) -> Cost:
-    """What ``train_on_many`` costs where ``memory`` MiB are at hand (None: all there is)."""
+def grown(times: int) -> Cost:
+    """What ``train_on_many`` costs."""
     lines = (
         "from helpers import quiet",
         "quiet.import_tensorflow()",
         "from helpers import peaks",
         f"peaks.train_on_many({times})",
     )
-    settings = {} if memory is None else {"STUDY_MEMORY": str(memory)}
-    return cost(["-c", "; ".join(lines)], {"TF_CPP_MIN_LOG_LEVEL": "3", **settings})
+    return cost(["-c", "; ".join(lines)], {"TF_CPP_MIN_LOG_LEVEL": "3"})
 
 
 # Run with the code of any checkout since the record was made: seconds an epoch of each recipe.

@@ -10,7 +10,6 @@ import pandas as pd
 
 from benchmarks import benchmark
 from helpers import config
-from helpers.data import shelf
 from helpers.report import tables
 from helpers.training import recipes
 from helpers.training.study import Result, Study
@@ -179,18 +178,14 @@ def prediction_told(found: dict[str, Any]) -> str:
 def memory_told(found: dict[str, Any]) -> str:
     """Peaks, and whether they grow with the number of films."""
     rows = pd.DataFrame(found["memory"]["peaks"]).set_index(["what", "times"])["megabytes"]
-    told = []
-    for what in ("train", "predict"):
-        peak = rows[what]
-        grown = peak.max() / peak.min()
-        verdict = "flat within 10%" if grown <= FLAT else f"grown by {grown - 1:.0%}"
-        each = ", ".join(f"{value:,.0f}" for value in peak)
-        much = ", ".join(str(times) for times in peak.index)
-        told.append(f"{what} {each} MB for {much} times the films ({verdict})")
-    whole = rows["train, as an array"].iloc[0]
+    peak, whole = rows["predict"], rows["train, as an array"]
+    grown = peak.max() / peak.min()
+    verdict = "flat within 10%" if grown <= FLAT else f"grown by {grown - 1:.0%}"
+    each = ", ".join(f"{value:,.0f}" for value in peak)
+    much = ", ".join(str(times) for times in peak.index)
     return (
-        f"Memory at most: {'; '.join(told)}. The same training with the films as an array: "
-        f"{whole:,.0f} MB. Replay of the notebook: "
+        f"Memory at most: predict {each} MB for {much} times the films ({verdict}); train "
+        f"{whole.iloc[0]:,.0f} MB for {whole.index[0]} times the films. Replay of the notebook: "
         f"{pd.DataFrame(found['notebook']['runs'])['megabytes'].median():,.0f} MB."
     )
 
@@ -229,9 +224,5 @@ def told(results: dict[str, Result]) -> str:
         notebook_told(found),
     ]
     listed = "\n".join(f"* {line}" for line in lines if line)
-    kept = (
-        "Films are decoded once and kept as an array; where that would take more than "
-        f"{shelf.SHARE:.1%} of the memory (`STUDY_MEMORY`, in MiB, sets another figure) they stay "
-        "on disk and are read as they are needed."
-    )
+    kept = "Films are decoded once and kept as an array."
     return f"{head}\n\n{table(found)}\n\n{listed}\n\n{kept}"

@@ -8,7 +8,7 @@ import os
 import tokenize
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +18,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from helpers import config, storage
-from helpers.data import manifest, shelf
-from helpers.data.shelf import Pictures, Shelf
+from helpers.data import manifest
 
 SUFFIXES = {".jpeg", ".jpg", ".png"}
 
@@ -220,28 +219,20 @@ def read_all(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str
     return pictures, dict(sorted(problems.items()))
 
 
-def load(
-    films: Films, size: int, cache: Path | None = None, stream: bool = False
-) -> tuple[Films, Pictures]:
+def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.ndarray]:
     """Read all films at one size, from the cache when they were read before.
 
     Returns the films that could be read (each other one is named in a warning and added to
-    ``missing``) and their pixels as (n, size, size) uint8, in the table's order: an array, or with
-    ``stream`` a shelf in the cache where an array would take too much of the memory
-    (``shelf.SHARE``). The cache is keyed by the files' paths, lengths and times, and the size; if
-    it cannot be written, a warning says so and the pixels are returned all the same.
-
-    Raises:
-        FilmError: a shelf is needed, and the cache cannot be written.
+    ``missing``) and their pixels as (n, size, size) uint8, in the table's order. The cache is keyed
+    by the files' paths, lengths and times, and the size; if it cannot be written, a warning says
+    so and the pixels are returned all the same.
     """
     cache = config.cache_folder() if cache is None else cache
     store = cache / f"films-{size}-{_fingerprint(films.table['path'], size)}.npy"
-    whole = not stream or shelf.fits(len(films.table), size)
-    kept = _from_cache(store, len(films.table), size, whole)
+    kept = _from_cache(store, len(films.table), size)
     if kept is not None:
         return films, kept
-    read = _read_whole if whole else _read_in_pieces
-    pictures, problems = read(list(films.table["path"]), size, store)
+    pictures, problems = _read_anew(list(films.table["path"]), size, store)
     if problems:
         message = f"{len(problems)} of {len(pictures):,} films left out: "
         warnings.warn(message + "; ".join(problems.values()), stacklevel=2)
@@ -250,7 +241,7 @@ def load(
     return films, pictures
 
 
-def _read_whole(paths: list[str], size: int, store: Path) -> tuple[np.ndarray, dict[int, str]]:
+def _read_anew(paths: list[str], size: int, store: Path) -> tuple[np.ndarray, dict[int, str]]:
     """The films as an array, kept in ``store`` if all could be read and it can be written."""
     pictures, problems = read_all(paths, size)
     if not problems:
@@ -260,29 +251,6 @@ def _read_whole(paths: list[str], size: int, store: Path) -> tuple[np.ndarray, d
         except OSError as error:
             message = f"{store.parent}: decoded films not kept ({error.strerror}); set STUDY_CACHE"
             warnings.warn(message, stacklevel=3)
-    return pictures, problems
-
-
-def _read_in_pieces(paths: list[str], size: int, store: Path) -> tuple[Shelf, dict[int, str]]:
-    """The films as a shelf: decoded a few hundred at a time straight into ``store``."""
-    problems: dict[int, str] = {}
-
-    def decoded() -> Iterator[np.ndarray]:
-        for start in range(0, len(paths), shelf.PIECE):
-            pictures, failed = read_all(paths[start : start + shelf.PIECE], size)
-            problems.update({start + row: problem for row, problem in failed.items()})
-            yield pictures
-
-    try:
-        with storage.whole(store) as part:
-            shelf.write(part, decoded(), (len(paths), size, size))
-        pictures = Shelf.open(store)
-    except OSError as error:
-        need = f"cannot take {len(paths) * size**2 / 1e9:.1f} GB of decoded films"
-        advice = "set STUDY_CACHE to a folder with room"
-        raise FilmError(f"{store.parent}: {need} ({error.strerror}); {advice}") from None
-    if problems:
-        store.unlink()  # the open shelf can still be read; the next run reads all films anew
     return pictures, problems
 
 
@@ -304,10 +272,10 @@ def _fingerprint(paths: pd.Series, size: int) -> str:
     return key.hexdigest()[:16]
 
 
-def _from_cache(store: Path, count: int, size: int, whole: bool) -> Pictures | None:
+def _from_cache(store: Path, count: int, size: int) -> np.ndarray | None:
     """Pixels from the cache; None if absent or not what was expected (then they are reread)."""
     try:
-        pictures = np.load(store, allow_pickle=False) if whole else Shelf.open(store)
+        pictures = np.load(store, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, tokenize.TokenError):
         return None
     fits = pictures.shape == (count, size, size) and pictures.dtype == np.uint8

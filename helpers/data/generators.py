@@ -17,7 +17,6 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from helpers.data import pixels
-from helpers.data.shelf import Pictures, Shelf
 
 # Threads that prepare films: half the cores, so that the network keeps the other half to itself.
 THREADS = max(1, (os.cpu_count() or 1) // 2)
@@ -153,7 +152,7 @@ def _tones(augmentation: Augmentation, count: tf.Tensor, seed: tf.Tensor) -> pix
 
 
 def train_set(
-    pictures: Pictures,
+    pictures: np.ndarray,
     labels: np.ndarray,
     *,
     batch_size: int,
@@ -211,7 +210,7 @@ def steps_per_epoch(count: int, batch_size: int) -> int:
     return math.ceil(count / batch_size)
 
 
-def val_set(pictures: Pictures, labels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
+def val_set(pictures: np.ndarray, labels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
     """Validation films in their order, unchanged; shapes as in ``train_set``."""
     _check(pictures, labels)
     films, target = _fetcher(pictures), tf.constant(labels, tf.float32)
@@ -223,31 +222,19 @@ def val_set(pictures: Pictures, labels: np.ndarray, *, batch_size: int) -> tf.da
     return steady(rows.map(batch).prefetch(2))
 
 
-def test_set(pictures: Pictures, *, batch_size: int) -> tf.data.Dataset:
+def test_set(pictures: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
     """Test films in their order, unchanged, without labels: prediction cannot see them."""
     placeholder = np.zeros(len(pictures), np.float32)
     return val_set(pictures, placeholder, batch_size=batch_size).map(lambda x, y: x)
 
 
-def _fetcher(pictures: Pictures) -> Callable[[tf.Tensor], tf.Tensor]:
-    """What gives the films at some rows, (b, side, side, 1) uint8: from memory or from disk."""
-    if isinstance(pictures, Shelf):
-        side = pictures.shape[1]
-
-        def read(rows: tf.Tensor) -> tf.Tensor:
-            found = tf.numpy_function(pictures.read, [rows], tf.uint8)
-            return tf.ensure_shape(found, (rows.shape[0], side, side))
-
-    else:
-        films = tf.constant(pictures)
-
-        def read(rows: tf.Tensor) -> tf.Tensor:
-            return tf.gather(films, rows)
-
-    return lambda rows: read(rows)[..., tf.newaxis]
+def _fetcher(pictures: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
+    """What gives the films at some rows, (b, side, side, 1) uint8."""
+    films = tf.constant(pictures)
+    return lambda rows: tf.gather(films, rows)[..., tf.newaxis]
 
 
-def _check(pictures: Pictures, labels: np.ndarray) -> None:
+def _check(pictures: np.ndarray, labels: np.ndarray) -> None:
     if len(pictures) == 0:
         raise ValueError("no films to make batches of")
     if len(pictures) != len(labels):

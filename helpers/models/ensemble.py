@@ -8,12 +8,11 @@ import keras
 import numpy as np
 
 from helpers.data import generators
-from helpers.data.shelf import Pictures
 from helpers.models import views
 from helpers.models.lungs import Found
 
 
-def predict(model: keras.Model, pictures: Pictures, mirrored: bool = False) -> np.ndarray:
+def predict(model: keras.Model, pictures: np.ndarray, mirrored: bool = False) -> np.ndarray:
     """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64.
 
     ``mirrored`` gives the mean of the answers to a film and to its mirror image.

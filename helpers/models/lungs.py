@@ -21,7 +21,6 @@ from scipy import ndimage
 
 from helpers.data import dataset, generators
 from helpers.data.generators import Augmentation
-from helpers.data.shelf import Pictures
 
 NAME = "lungs"  # of the record's folder
 SIDE = 128
@@ -83,7 +82,7 @@ def network() -> keras.Model:
     return keras.Model(inputs=film, outputs=lung, name="lungs")
 
 
-def resized(pictures: Pictures, side: int) -> np.ndarray:
+def resized(pictures: np.ndarray, side: int) -> np.ndarray:
     """Films (n, s, s) uint8 brought to (n, side, side), bilinear as ``dataset.read_film``."""
     small = [
         np.asarray(Image.fromarray(p).resize((side, side), Image.Resampling.BILINEAR))
@@ -265,7 +264,7 @@ def cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
 
 def learn(
     films: pd.DataFrame,
-    pictures: Pictures,
+    pictures: np.ndarray,
     epochs: int = EPOCHS,
     told: Callable[[int], object] | None = None,
 ) -> tuple[keras.Model, pd.DataFrame]:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
-import keras
 import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
 
-from helpers.data import shelf
-from helpers.data.shelf import Shelf
 from helpers.models import lungs
 from helpers.models.lungs import Found
 
@@ -88,19 +84,3 @@ def look(view: str, pictures: np.ndarray, found: Found | None, side: int) -> np.
         raise ValueError(f"the view {view!r} needs the lungs, which were not looked for")
     seen = [VIEWS[view](picture, found, row, side) for row, picture in enumerate(pictures)]
     return np.array(seen, dtype=np.uint8).reshape(len(pictures), side, side)
-
-
-def shelved(
-    names: Sequence[str], pictures: Shelf, network: keras.Model | None, side: int, folder: Path
-) -> dict[str, Shelf]:
-    """Several views of films too many for the memory, as shelves of nameless files in ``folder``.
-
-    ``network`` finds the lungs; None where no view needs them. Films, lungs and views are held
-    for a few hundred films at a time.
-    """
-    writers = {name: shelf.Writer(side, folder) for name in names}
-    for piece in shelf.pieces(pictures):
-        found = lungs.find(network, piece) if network is not None else None
-        for name, writer in writers.items():
-            writer.add(look(name, piece, found, side))
-    return {name: writer.shelf() for name, writer in writers.items()}

@@ -18,7 +18,6 @@ import tensorflow as tf
 
 from helpers import config, storage
 from helpers.data import generators
-from helpers.data.shelf import Pictures
 from helpers.models import classifiers, quick
 from helpers.shortcuts import acquisition
 from helpers.training.recipes import Recipe
@@ -247,8 +246,8 @@ def _floats(logs: dict[str, float] | None) -> dict[str, float]:
 def fit(
     recipe: Recipe,
     seed: int,
-    train: tuple[Pictures, np.ndarray],
-    validation: tuple[Pictures, np.ndarray],
+    train: tuple[np.ndarray, np.ndarray],
+    validation: tuple[np.ndarray, np.ndarray],
     folder: Path,
     report: Report | None = None,
     weights: np.ndarray | None = None,

@@ -15,7 +15,6 @@ import pandas as pd
 
 from helpers import config, storage
 from helpers.data import dataset, manifest
-from helpers.data.shelf import Pictures, Shelf
 from helpers.evaluation import metrics, thresholds
 from helpers.models import classifiers, ensemble, lungs, views
 from helpers.models.ensemble import Ensemble
@@ -167,7 +166,7 @@ class Study:
         """
         if self.mode == "replay":
             return self._read(name, self.results, manifest.read())
-        films, _ = dataset.load(self.films, self.recipe(name).side, stream=True)
+        films, _ = dataset.load(self.films, self.recipe(name).side)
         return self._read(name, self._root(films), films.table)
 
     def _read(self, name: str, root: Path, films: pd.DataFrame) -> Result:
@@ -183,28 +182,23 @@ class Study:
 
     # -- films as a network sees them ------------------------------------------------------
 
-    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, dict[str, Pictures]]:
+    def pictures(self, recipe: Recipe) -> tuple[dataset.Films, dict[str, np.ndarray]]:
         """The films at hand that can be read, as the recipe's networks see them.
 
-        Returns the films and, for each of the recipe's views, (n, side, side) uint8 in their order:
-        arrays, or shelves where those would take too much of the memory.
+        Returns the films and, for each of the recipe's views, (n, side, side) uint8 in their order.
         """
         if recipe.views == ("film",):
-            films, seen = dataset.load(self.films, recipe.side, stream=True)
+            films, seen = dataset.load(self.films, recipe.side)
             return films, {"film": seen}
-        films, whole = dataset.load(self.films, config.SOURCE_SIZE, stream=True)
+        films, whole = dataset.load(self.films, config.SOURCE_SIZE)
         cut = not set(recipe.views) <= set(views.WHOLE)
-        if isinstance(whole, Shelf):
-            network = self._lung_network(films, whole) if cut else None
-            cache = config.cache_folder()
-            return films, views.shelved(recipe.views, whole, network, recipe.side, cache)
         if self._found is None and cut:
             self._found = lungs.find(self._lung_network(films, whole), whole)
         return films, {
             view: views.look(view, whole, self._found, recipe.side) for view in recipe.views
         }
 
-    def _lung_network(self, films: dataset.Films, whole: Pictures) -> keras.Model:
+    def _lung_network(self, films: dataset.Films, whole: np.ndarray) -> keras.Model:
         """The network that finds lungs: trained in this run, or as recorded.
 
         Recorded also where the films at hand hold too few with a drawn mask to learn from.
@@ -220,7 +214,7 @@ class Study:
                 storage.write_text(done, "")
         return record.load_network(root, lungs.NAME)
 
-    def _learn_lungs(self, films: dataset.Films, whole: Pictures, root: Path) -> None:
+    def _learn_lungs(self, films: dataset.Films, whole: np.ndarray, root: Path) -> None:
         """Train the network that finds lungs and record it."""
         epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
         start = time.perf_counter()
@@ -254,7 +248,7 @@ class Study:
         self,
         recipe: Recipe,
         films: dataset.Films,
-        pictures: dict[str, Pictures],
+        pictures: dict[str, np.ndarray],
         root: Path,
         work: Path,
     ) -> None:
@@ -290,7 +284,7 @@ class Study:
         (self._work / f"{lungs.NAME}-finished").unlink(missing_ok=True)
 
     def _fit(
-        self, recipe: Recipe, films: pd.DataFrame, pictures: dict[str, Pictures], work: Path
+        self, recipe: Recipe, films: pd.DataFrame, pictures: dict[str, np.ndarray], work: Path
     ) -> dict[int, fit.Fitted]:
         """Train every seed of a recipe; the dummy has nothing to train."""
         y, part = (films["label"] == "PNEUMONIA").to_numpy().astype(int), films["part"].to_numpy()
@@ -330,7 +324,7 @@ class Study:
 def _assemble(
     recipe: Recipe,
     films: dataset.Films,
-    pictures: dict[str, Pictures],
+    pictures: dict[str, np.ndarray],
     fitted: dict[int, fit.Fitted],
     schedule: str,
 ) -> record.Record:
