@@ -64,11 +64,11 @@ def flips(arguments: argparse.Namespace) -> str:
     """Count the decisions that flip on films as another apparatus would show them."""
     from helpers import config, storage
     from helpers.data import dataset
-    from helpers.experiments import fooling
+    from helpers.experiments import shift
     from helpers.shortcuts import acquisition
 
     path = config.RESULTS / acquisition.FOLDER / acquisition.FLIPS
-    table = fooling.measure(dataset.at_hand())
+    table = shift.measure_flips(dataset.at_hand())
     storage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
     return str(path)
 
@@ -166,9 +166,9 @@ def slides(arguments: argparse.Namespace) -> str:
 
 def check(arguments: argparse.Namespace) -> str:
     """Score the test films with the committed final network and compare with the record."""
-    from helpers.experiments import verify
+    from helpers.experiments import trust
 
-    return verify.final_network()
+    return trust.check()
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], str | int]] = {

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import __main__ as command
 from helpers.data import dataset, manifest
-from helpers.experiments import verify
+from helpers.experiments import trust
 from helpers.models import classifiers, ensemble
 from helpers.report import notebook as page
 from helpers.training import recipes, record
@@ -114,7 +114,7 @@ def committed(monkeypatch, tmp_path, tiny, drawn):
 
 def test_the_committed_network_gives_its_recorded_probabilities(committed):
     results, films = committed
-    assert "as recorded" in verify.final_network(results, films)
+    assert "as recorded" in trust.check(results, films)
 
 
 def test_another_network_than_the_recorded_one_is_noticed(committed):
@@ -125,11 +125,11 @@ def test_another_network_than_the_recorded_one_is_noticed(committed):
     members = {seed: record.load_member(results, final, seed) for seed in final.seeds}
     record.write(results, final, record.Record(moved, found.history, found.facts), members)
     with pytest.raises(RuntimeError, match="differs from its record"):
-        verify.final_network(results, films)
+        trust.check(results, films)
 
 
 def test_the_check_needs_all_test_films(committed):
     results, films = committed
     few = dataset.Films("a few films", films.table[films.table["part"] == "test"].head(2))
     with pytest.raises(dataset.FilmError, match="2 of the"):
-        verify.final_network(results, few)
+        trust.check(results, few)

@@ -86,7 +86,7 @@ def test_the_final_network_trains_within_an_hour_and_so_do_the_others(results):
 
 def test_little_is_kept(results):
     kept = list(config.RESULTS.rglob("*.keras"))
-    witness = config.RESULTS / trust.FOLDER / trust.WITNESS / f"{trust.WITNESS}.keras"
+    witness = config.RESULTS / trust.FOLDER / trust.REFERENCE / f"{trust.REFERENCE}.keras"
     members = {config.RESULTS / "final" / f"seed_{s}.keras" for s in recipes.get("final").seeds}
     shared = {config.RESULTS / name / f"{name}.keras" for name in (lungs.NAME, input_check.NAME)}
     assert set(kept) == members | shared | {witness}

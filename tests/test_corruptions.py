@@ -16,7 +16,7 @@ def films():
     return np.clip(np.array([np.asarray(film) for film in drawn]) + grain, 0, 255).astype(np.uint8)
 
 
-EVERY = [*perturbations.CORRUPTIONS, *perturbations.ASIDE]
+EVERY = [*perturbations.CORRUPTIONS, *perturbations.STORAGE_ERRORS]
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -40,7 +40,7 @@ def test_a_greater_strength_changes_the_film_more(name, films):
 
 
 def test_mirroring_and_inverting_twice_give_the_film_back(films):
-    for name in perturbations.ASIDE:
+    for name in perturbations.STORAGE_ERRORS:
         twice = perturbations.corrupt(name, 1, perturbations.corrupt(name, 1, films))
         np.testing.assert_array_equal(twice, films)
 

@@ -149,7 +149,7 @@ def test_an_unknown_network_is_refused_with_the_names_there_are():
 
 
 def test_every_recipe_has_a_network_and_every_network_a_recipe():
-    wanted = [*recipes.STUDY.values(), *trials.TRIALS.values(), trials.SURROUND]
+    wanted = [*recipes.STUDY.values(), *trials.TRIALS.values(), trials.BACKGROUND]
     assert {recipe.builder for recipe in wanted} == set(classifiers.BUILDERS)
 
 

@@ -11,15 +11,15 @@ from sklearn.metrics import roc_auc_score
 
 from helpers.data import manifest
 from helpers.evaluation import thresholds
-from helpers.experiments import evidence, trials, verdict
+from helpers.experiments import shift, trials
 from helpers.report import sentences
 from helpers.shortcuts import acquisition, perturbations
 from helpers.training import fit, recipes
 
 
 @pytest.fixture(scope="module")
-def surround():
-    return evidence.films()
+def background():
+    return shift.films()
 
 
 # -- weights --------------------------------------------------------------------------------
@@ -31,7 +31,7 @@ def test_overlap_weights_count_what_the_surround_gets_wrong():
     )
 
 
-def test_under_overlap_weights_the_surround_is_worth_nothing(surround):
+def test_under_overlap_weights_the_surround_is_worth_nothing(background):
     """Known by construction: with e calibrated, weighted AUROC of e itself is a half."""
     rng = np.random.default_rng(0)
     e = rng.beta(0.5, 0.5, 100_000)
@@ -41,30 +41,32 @@ def test_under_overlap_weights_the_surround_is_worth_nothing(surround):
     assert roc_auc_score(y, e, sample_weight=weight) == pytest.approx(0.5, abs=0.01)
 
 
-def test_the_recorded_surround_tells_much_and_nothing_once_weighed(surround):
-    ours = surround[surround["part"] != "test"]
+def test_the_recorded_surround_tells_much_and_nothing_once_weighed(background):
+    ours = background[background["part"] != "test"]
     y = (ours["label"] == "PNEUMONIA").astype(int)
-    weight = acquisition.overlap_weights(y, ours["surround"])
-    assert roc_auc_score(y, ours["surround"]) > 0.9
-    assert roc_auc_score(y, ours["surround"], sample_weight=weight) == pytest.approx(0.5, abs=0.05)
+    weight = acquisition.overlap_weights(y, ours["background"])
+    assert roc_auc_score(y, ours["background"]) > 0.9
+    assert roc_auc_score(y, ours["background"], sample_weight=weight) == pytest.approx(
+        0.5, abs=0.05
+    )
 
 
-def test_nothing_is_asked_of_test_films(surround):
-    assert surround.loc[surround["part"] == "test", "surround"].isna().all()
-    assert surround.loc[surround["part"] != "test", "surround"].notna().all()
+def test_nothing_is_asked_of_test_films(background):
+    assert background.loc[background["part"] == "test", "background"].isna().all()
+    assert background.loc[background["part"] != "test", "background"].notna().all()
 
 
-def test_only_training_children_are_held_out_and_they_wholly(surround):
-    held = surround[surround["held_out"]]
+def test_only_training_children_are_held_out_and_they_wholly(background):
+    held = background[background["held_out"]]
     assert set(held["part"]) == {"training"}
-    training = surround[surround["part"] == "training"]
+    training = background[background["part"] == "training"]
     assert not set(held["patient"]) & set(training.loc[~training["held_out"], "patient"])
     assert held["label"].nunique() == 2
 
 
 def test_balanced_training_weights_lift_films_against_their_stereotype():
     recipe = dataclasses.replace(trials.BASE, margins="balanced")
-    films = pd.DataFrame({"label": ["NORMAL", "NORMAL"], "surround": [0.95, 0.01], "film": "a"})
+    films = pd.DataFrame({"label": ["NORMAL", "NORMAL"], "background": [0.95, 0.01], "film": "a"})
     told = fit.training_weights(recipe, films)
     assert told[0] / told[1] == pytest.approx(9.5)
     assert told.mean() == pytest.approx(1)
@@ -119,9 +121,9 @@ def test_no_pneumonia_film_is_an_error():
 
 def test_figures_of_a_perfect_and_a_blind_network():
     y = np.array([0, 0, 1, 1])
-    perfect = acquisition.figures(scored(y, [0.1, 0.2, 0.8, 0.9]))
+    perfect = acquisition.stress_figures(scored(y, [0.1, 0.2, 0.8, 0.9]))
     assert set(perfect.values()) == {1.0}
-    assert acquisition.figures(scored(y, [0.5] * 4))["stress AUROC"] == 0.5
+    assert acquisition.stress_figures(scored(y, [0.5] * 4))["stress AUROC"] == 0.5
 
 
 # -- features and groups --------------------------------------------------------------------
@@ -145,10 +147,10 @@ def test_no_letter_is_found_on_a_smooth_film_or_in_its_middle():
     assert acquisition.marker(film_with_letter(100, 120)) is None
 
 
-def test_groups_do_not_look_at_labels(surround):
-    known = surround[[*acquisition.MARGIN, *acquisition.PICTURE]]
-    one = acquisition.groups(surround, known)
-    turned = surround.assign(label=surround["label"].iloc[::-1].to_numpy())
+def test_groups_do_not_look_at_labels(background):
+    known = background[[*acquisition.MARGIN, *acquisition.PICTURE]]
+    one = acquisition.groups(background, known)
+    turned = background.assign(label=background["label"].iloc[::-1].to_numpy())
     assert np.array_equal(one, acquisition.groups(turned, known))
     assert set(one) == set(range(1, acquisition.GROUPS + 1))
 
@@ -186,8 +188,8 @@ def test_sharpness_moves_towards_the_donors():
     assert acquisition.features(softened)["sharpness"] < acquisition.features(rough)["sharpness"]
 
 
-def test_donors_are_typical_training_films_of_the_other_class(surround):
-    ours = surround[surround["part"] != "test"].reset_index(drop=True)
+def test_donors_are_typical_training_films_of_the_other_class(background):
+    ours = background[background["part"] != "test"].reset_index(drop=True)
     given = perturbations.donors(ours, ours["margin"].to_numpy(), ours["marker"].to_numpy() > 0)
     donors = ours.iloc[given]
     assert (donors["label"].to_numpy() != ours["label"].to_numpy()).all()
@@ -200,7 +202,7 @@ def test_donors_are_typical_training_films_of_the_other_class(surround):
 
 @pytest.mark.parametrize("name", trials.TRIALS)
 def test_every_trial_is_recorded_with_three_seeds_and_without_a_test_film(name):
-    found = evidence.trial(name)
+    found = trials.read(name)
     table = found.predictions
     test = set(manifest.read().query("part == 'test'")["film"])
     assert not test & set(table["film"])
@@ -216,13 +218,13 @@ def test_trials_change_the_base_and_are_no_recipes_of_the_study():
 
 
 def test_what_the_final_network_rests_on_was_tried_before_its_test_films_were_scored():
-    decided = evidence.deciding()
+    decided = trials.decided()
     for name in ("base", "whole_film", "longer", "side_128", "balanced", "equalised", "rough"):
         assert decided[trials.TRIALS[name].title], name
 
 
 def test_trials_are_sorted_by_the_films_against_their_stereotype():
-    table = evidence.trial_table(evidence.trial_seeds())
+    table = trials.summary(trials.by_seed())
     assert table["stress AUROC"].is_monotonic_decreasing
     assert len(table) == len(trials.TRIALS)
 
@@ -230,34 +232,34 @@ def test_trials_are_sorted_by_the_films_against_their_stereotype():
 # -- what the margins explain ---------------------------------------------------------------
 
 
-def validation_scores(surround, rule):
+def validation_scores(background, rule):
     """Validation films scored by ``rule``, a function of the films' table."""
-    films = surround[surround["part"] == "validation"]
+    films = background[background["part"] == "validation"]
     scores = films[["film", "patient"]].assign(y=(films["label"] == "PNEUMONIA").astype(int))
     return scores.assign(probability=rule(films)).reset_index(drop=True)
 
 
-def test_equal_margins_explain_nothing(surround):
-    scores = validation_scores(surround, lambda films: films["margin"])
-    told = verdict.explained(scores, scores, 0.5)["value"]
+def test_equal_margins_explain_nothing(background):
+    scores = validation_scores(background, lambda films: films["margin"])
+    told = shift.explained(scores, scores, 0.5)["value"]
     assert (told == told.iloc[0]).all()
 
 
-def test_a_reader_of_margins_falls_by_its_margins_alone(surround):
-    films = surround[surround["part"] == "test"]
+def test_a_reader_of_margins_falls_by_its_margins_alone(background):
+    films = background[background["part"] == "test"]
     after = films[["film", "patient"]].assign(
         y=(films["label"] == "PNEUMONIA").astype(int), probability=films["margin"]
     )
-    before = validation_scores(surround, lambda rows: rows["margin"])
-    told = verdict.explained(before, after.reset_index(drop=True), 0.5)["value"]
+    before = validation_scores(background, lambda rows: rows["margin"])
+    told = shift.explained(before, after.reset_index(drop=True), 0.5)["value"]
     assert told.iloc[1] == pytest.approx(told.iloc[2], abs=1e-9)
     assert told.iloc[0] > told.iloc[2]
 
 
-def test_who_does_not_look_at_margins_falls_by_something_else(surround):
-    perfect = validation_scores(surround, lambda films: films["label"].eq("PNEUMONIA") * 1.0)
+def test_who_does_not_look_at_margins_falls_by_something_else(background):
+    perfect = validation_scores(background, lambda films: films["label"].eq("PNEUMONIA") * 1.0)
     broken = perfect.assign(probability=1.0)
-    told = verdict.explained(perfect, broken, 0.5)["value"]
+    told = shift.explained(perfect, broken, 0.5)["value"]
     assert list(told) == [1.0, 1.0, 0.0]
     text = sentences.explained_told({"Blind": pd.DataFrame({"value": told})})
     assert "Blind 0%" in text

@@ -11,7 +11,7 @@ from keras import layers
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import decisions, metrics
-from helpers.experiments import attention, reliance, trust
+from helpers.experiments import trust, trust_tables
 from helpers.models import classifiers, views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
@@ -23,12 +23,12 @@ from helpers.training.study import Study
 
 @pytest.fixture(scope="module")
 def changed():
-    return {name: reliance.changed(name) for name in (trust.WITNESS, "final")}
+    return {name: trust_tables.answers(name) for name in (trust.REFERENCE, "final")}
 
 
 @pytest.fixture(scope="module")
 def looks():
-    return attention.looks()
+    return trust_tables.maps()
 
 
 # -- the record ------------------------------------------------------------------------------
@@ -36,8 +36,8 @@ def looks():
 
 def test_every_test_film_has_an_answer_to_every_change(changed):
     facts = manifest.read()
-    expected = {c for c, _, _ in trust.corrupted()} | set(trust.USES) | set(trust.BLACKENED)
-    assert len([c for c, _, _ in trust.corrupted()]) == 8 * 5 + 2
+    expected = set(trust.CORRUPTED) | set(trust.ABLATIONS)
+    assert len(trust.CORRUPTED) == 8 * 5 + 2
     for table in changed.values():
         assert set(table.columns) == expected | {trust.PLAIN}
         assert set(table.index) == set(facts.loc[facts["part"] == "test", "film"])
@@ -53,12 +53,15 @@ def test_unchanged_films_get_what_the_final_network_was_recorded_to_say(changed)
 
 
 def test_the_witness_is_cnn_5_as_it_is_defined_and_about_as_good(changed):
-    facts, recipe = record.noted(config.RESULTS / trust.FOLDER, trust.WITNESS), recipes.get("cnn_5")
+    facts, recipe = (
+        record.noted(config.RESULTS / trust.FOLDER, trust.REFERENCE),
+        recipes.get("cnn_5"),
+    )
     assert facts["recipe_digest"] == recipe.digest()
     assert facts["network_digest"] == classifiers.fingerprint(recipe.builder, recipe.side)
     result = Study().run("cnn_5")
     assert facts["seed"] == result.chosen
-    scores = reliance.scored(changed["cnn_5"])[trust.PLAIN]
+    scores = trust_tables.scores(changed["cnn_5"])[trust.PLAIN]
     per_seed = metrics.by_seed(result.seeds("test"), result.scores("test"))["AUROC"]
     auroc = metrics.point(scores, 0.5)["AUROC"]
     assert per_seed.min() - 0.02 < auroc < per_seed.max() + 0.02
@@ -66,7 +69,7 @@ def test_the_witness_is_cnn_5_as_it_is_defined_and_about_as_good(changed):
 
 def test_every_opening_for_these_chapters_is_in_the_ledger():
     ledger = record.openings(config.RESULTS)
-    noted = pd.Timestamp(record.noted(config.RESULTS / trust.FOLDER, trust.WITNESS)["date"])
+    noted = pd.Timestamp(record.noted(config.RESULTS / trust.FOLDER, trust.REFERENCE)["date"])
     after = ledger[pd.to_datetime(ledger["date"]) >= noted]
     assert set(after["recipe"]) >= {"cnn_5", "final"}
 
@@ -93,8 +96,8 @@ def test_a_network_that_changes_nothing_flips_nothing_and_loses_nothing(tmp_path
     for column in same:
         same[column] = same[trust.PLAIN]
     same.to_csv(folder / "final.csv")
-    assert reliance.loss("final", tmp_path)["value"] == pytest.approx(0)
-    table = reliance.robustness("final", 0.5, tmp_path)
+    assert trust_tables.loss("final", tmp_path)["value"] == pytest.approx(0)
+    table = trust_tables.robustness("final", 0.5, tmp_path)
     assert np.ptp(table["AUROC"]) == 0
 
 
@@ -105,20 +108,23 @@ def test_the_loss_of_a_network_that_guesses_is_known(tmp_path, changed):
     for column in blind.columns.drop(trust.PLAIN):
         blind[column] = 0.5
     blind.to_csv(folder / "final.csv")
-    plain = reliance.robustness("final", 0.5, tmp_path)["AUROC"].max()
-    assert reliance.loss("final", tmp_path)["value"] == pytest.approx((plain - 0.5) / plain)
+    plain = trust_tables.robustness("final", 0.5, tmp_path)["AUROC"].max()
+    assert trust_tables.loss("final", tmp_path)["value"] == pytest.approx((plain - 0.5) / plain)
 
 
 def test_what_is_not_recorded_is_named(tmp_path):
-    for read in (lambda: reliance.changed("final", tmp_path), lambda: attention.looks(tmp_path)):
+    for read in (
+        lambda: trust_tables.answers("final", tmp_path),
+        lambda: trust_tables.maps(tmp_path),
+    ):
         with pytest.raises(record.RecordError, match="make trust"):
             read()
 
 
 def test_the_verdict_tells_what_was_reached_from_what_was_not(looks):
     good, bad = pd.Series({"value": 0.001}), pd.Series({"value": 0.2})
-    watched = attention.looks_table(looks)
-    curve = pd.DataFrame({"value": [0.99]}, index=[reliance.REFERRED])
+    watched = trust_tables.maps_in_lungs(looks)
+    curve = pd.DataFrame({"value": [0.99]}, index=[trust_tables.REFERRED])
     told = sentences.verdict_told({"a": bad, "b": good}, watched, {"x": curve})
     kept, missed = told.split("What cannot be claimed")
     assert "corrupted films" in kept
@@ -132,7 +138,7 @@ def test_the_verdict_tells_what_was_reached_from_what_was_not(looks):
 def test_the_errors_shown_are_errors_and_the_surest_first():
     final = Study().run("final")
     shown = manifest.read().set_index("film")["packaged"].astype(bool)
-    table = reliance.error_films(final, shown, count=5)
+    table = trust_tables.error_films(final, shown, count=5)
     assert table["certainty"].is_monotonic_decreasing
     assert ((table["probability"] >= final.threshold) != (table["y"] == 1)).all()
     assert shown[table["film"]].all()

@@ -1,14 +1,5 @@
-"""What was tried and measured on the way: trials, trust."""
+"""What was tried and measured on the way: trials, shift, trust and its tables."""
 
-from helpers.experiments import (
-    attention,
-    evidence,
-    fooling,
-    reliance,
-    trials,
-    trust,
-    verdict,
-    verify,
-)
+from helpers.experiments import shift, trials, trust, trust_tables
 
-__all__ = ["attention", "evidence", "fooling", "reliance", "trials", "trust", "verdict", "verify"]
+__all__ = ["shift", "trials", "trust", "trust_tables"]

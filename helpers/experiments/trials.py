@@ -18,7 +18,7 @@ from helpers.evaluation import thresholds
 from helpers.models import classifiers, ensemble, lungs, views
 from helpers.models.lungs import Found
 from helpers.shortcuts import acquisition, perturbations
-from helpers.training import fit, record
+from helpers.training import fit, recipes, record
 from helpers.training.recipes import MILD, MILD_AND_LOOK, Recipe
 
 FOLDER = "trials"
@@ -166,7 +166,7 @@ def run_all(
 
 
 def prepare(films: dataset.Films, root: Path, build: Path) -> Bench:
-    """Record what each film's surround tells, unless it is, and make the bench ready.
+    """Record what each film's background tells, unless it is, and make the bench ready.
 
     Raises:
         FilmError: the films at hand are not the full set, of which the trials are told.
@@ -176,12 +176,12 @@ def prepare(films: dataset.Films, root: Path, build: Path) -> Bench:
         raise dataset.FilmError(f"{films.source}: the trials need the full set; run `make data`")
     segmenter = record.load_network(root, lungs.NAME)
     if not (root / acquisition.FOLDER / acquisition.TABLE).is_file():
-        told = acquisition.margins(films)
+        told = acquisition.measure(films)
         films, pictures = dataset.load(films, config.SOURCE_SIZE)
         found = lungs.find(segmenter, pictures)
-        blacked = views.look(SURROUND.view, pictures, found, SURROUND.side)
-        value = surround(films.table, blacked, build)
-        acquisition.write(root, told.assign(surround=value.round(4)))
+        blacked = views.look(BACKGROUND.view, pictures, found, BACKGROUND.side)
+        value = background(films.table, blacked, build)
+        acquisition.write(root, told.assign(background=value.round(4)))
     return bench(films, acquisition.read(root), segmenter)
 
 
@@ -195,8 +195,8 @@ def recorded(root: Path, trial: Recipe, bench: Bench) -> bool:
 
 
 # What is outside the lungs, as a network small enough to be trained five times over sees it.
-SURROUND = Recipe(
-    name="surround",
+BACKGROUND = Recipe(
+    name="background",
     title="All but the lungs",
     network="final",
     side=64,
@@ -213,7 +213,7 @@ SURROUND = Recipe(
 )
 
 
-def surround(table: pd.DataFrame, pictures: np.ndarray, build: Path) -> np.ndarray:
+def background(table: pd.DataFrame, pictures: np.ndarray, build: Path) -> np.ndarray:
     """Probability of pneumonia from everything but the lungs, for official training films.
 
     ``pictures`` (n, side, side) uint8 with the lungs blacked out, in the order of ``table``
@@ -230,11 +230,11 @@ def surround(table: pd.DataFrame, pictures: np.ndarray, build: Path) -> np.ndarr
     ):
         learn, ask = rows[learn], rows[ask]
         fitted = fit.fit(
-            SURROUND,
+            BACKGROUND,
             fold + 1,
             (pictures[learn], y[learn]),
             (pictures[ask], y[ask]),
-            build / f"surround-{SURROUND.digest()}-{fold}",
+            build / f"background-{BACKGROUND.digest()}-{fold}",
         )
         told[ask] = fit.predict(fitted.model, pictures[ask])
     told[rows] = acquisition.platt(told[rows], y[rows])
@@ -245,7 +245,7 @@ def surround(table: pd.DataFrame, pictures: np.ndarray, build: Path) -> np.ndarr
 class Bench:
     """Official training films ready for trials: pixels, lungs, weights, counterfactual pairs.
 
-    ``table`` has film, part, label, patient, y, margin, weight (against the stereotype), role:
+    ``table`` has film, part, label, patient, y, margin, weight (overlap weights), role:
     "training", "validation", or "stress" for the training films held out. ``changed`` gives
     for each change the validation films as another apparatus would show them, and their lungs.
     """
@@ -273,15 +273,97 @@ def bench(films: dataset.Films, margin: pd.DataFrame, network: keras.Model) -> B
     official = films.table[films.table["part"] != "test"].reset_index(drop=True)
     films, pictures = dataset.load(replace(films, table=official), config.SOURCE_SIZE)
     table = films.table.join(
-        margin[["margin", "surround", "held_out", "group", "marker"]], on="film"
+        margin[["margin", "background", "held_out", "group", "marker"]], on="film"
     )
     table["y"] = (table["label"] == "PNEUMONIA").astype(int)
-    table["weight"] = acquisition.overlap_weights(table["y"], table["surround"])
+    table["weight"] = acquisition.overlap_weights(table["y"], table["background"])
     table["role"] = roles(table)
     given = perturbations.donors(table, table["margin"].to_numpy(), table["marker"].to_numpy() > 0)
     rows = np.flatnonzero(table["role"] == "validation")
     changed = {}
-    for change in perturbations.CHANGES:
+    for change in perturbations.COUNTERFACTUALS:
         made = perturbations.counterfactuals(change, pictures[rows], pictures[given[rows]])
         changed[change] = (made, lungs.find(network, made))
     return Bench(table, pictures, lungs.find(network, pictures), changed)
+
+
+# -- read back from the record --
+
+
+def read(name: str, root: Path = config.RESULTS) -> record.Record:
+    """One recorded trial.
+
+    Raises:
+        RecordError: not recorded, damaged, or of other settings or films.
+    """
+    ours = manifest.read().query("part != 'test'")
+    return record.read(root / FOLDER, TRIALS[name], manifest.digest(ours))
+
+
+def scores(name: str, root: Path = config.RESULTS) -> dict[int, pd.DataFrame]:
+    """Scores of one trial by seed: film, y, probability, role, weight, as ``stress`` takes them."""
+    facts = manifest.read().set_index("film")[["label", "patient"]]
+    scored = {}
+    for seed, rows in read(name, root).predictions.groupby("seed"):
+        table = rows.rename(columns={"split": "role"}).join(facts, on="film")
+        table["y"] = (table["label"] == "PNEUMONIA").astype(int)
+        scored[int(seed)] = acquisition.weighted(table, root)
+    return scored
+
+
+def by_seed(root: Path = config.RESULTS) -> pd.DataFrame:
+    """Every recorded trial and seed: what ``stress.figures`` says, the flips, the minutes."""
+    rows = []
+    for name, recipe in TRIALS.items():
+        facts = read(name, root).facts
+        for seed, scored in scores(name, root).items():
+            rows.append(
+                {
+                    "trial": recipe.title,
+                    "seed": seed,
+                    **acquisition.stress_figures(scored),
+                    **facts["flips"][str(seed)],
+                    "minutes": facts["training_seconds"][str(seed)] / 60,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def decided(root: Path = config.RESULTS) -> dict[str, bool]:
+    """For each trial's title whether it was finished before the final network saw test films.
+
+    Trials that were finished later fill the table and decided nothing.
+    """
+    ledger = record.openings(root)
+    digest = recipes.get("final").digest()
+    opened = pd.Timestamp(ledger.loc[ledger["recipe_digest"] == digest, "date"].min())
+    return {
+        recipe.title: bool(pd.Timestamp(read(name, root).facts["date"]) < opened)
+        for name, recipe in TRIALS.items()
+    }
+
+
+def summary(seeds: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
+    """A row a trial: means over its seeds, best stress AUROC first, with the seeds' spread.
+
+    ``decided`` says whether the trial could have a say in the choice (see ``decided``).
+    """
+    grouped = seeds.drop(columns="seed").groupby("trial")
+    table = grouped.mean().assign(spread=grouped["stress AUROC"].std())
+    table["decided"] = table.index.map(decided(root))
+    return table.sort_values("stress AUROC", ascending=False)
+
+
+def averaging(root: Path = config.RESULTS) -> pd.DataFrame:
+    """What averaging a trial's seeds brings: rows trials, columns of ``stress.figures``, gains.
+
+    A gain is the figure of the mean probability less the mean figure of the single trainings.
+    """
+    rows = {}
+    for name, recipe in TRIALS.items():
+        by_seed = scores(name, root)
+        single = pd.DataFrame(map(acquisition.stress_figures, by_seed.values())).mean()
+        mean = np.mean([one["probability"].to_numpy() for one in by_seed.values()], axis=0)
+        together = next(iter(by_seed.values())).assign(probability=mean)
+        rows[recipe.title] = pd.Series(acquisition.stress_figures(together)) - single
+    return pd.DataFrame(rows).T

@@ -156,7 +156,7 @@ def predictive_values(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def robustness(tables: Mapping[str, pd.DataFrame], metric: str = "AUROC") -> Figure:
     """One panel a corruption: the metric over its strength, a line a network.
 
-    ``tables`` as ``reliance.robustness``, by title.
+    ``tables`` as ``trust_tables.robustness``, by title.
     """
     figure, axes = plt.subplots(2, 4, figsize=(style.WIDTH, 4.4), sharex=True, sharey=True)
     colours = _colours(list(tables))
@@ -174,7 +174,9 @@ def robustness(tables: Mapping[str, pd.DataFrame], metric: str = "AUROC") -> Fig
     axes[0, 0].legend(fontsize=9, loc="lower left")
     figure.supxlabel("strength (0: the film as it is)", fontsize=10)
     figure.supylabel(f"{metric}, test films", fontsize=10)
-    last = list(tables.values())[-1][metric].drop(list(perturbations.ASIDE), level="corruption")
+    last = list(tables.values())[-1][metric].drop(
+        list(perturbations.STORAGE_ERRORS), level="corruption"
+    )
     worst, low = last.idxmin(), last.min()
     figure.suptitle(
         f"The final network's lowest {metric} is {metrics.short(low)} ({worst[0]}, strength "
@@ -233,7 +235,7 @@ def worst_errors(
 ) -> Figure:
     """Films called wrongly, worst first, with map, outline, and what is known of them.
 
-    ``table`` as ``reliance.error_films``, in the order of ``pictures``.
+    ``table`` as ``trust_tables.error_films``, in the order of ``pictures``.
     """
     rows, side = -(-len(pictures) // columns), style.WIDTH / columns
     figure, axes = plt.subplots(

@@ -42,7 +42,7 @@ def acquisition_groups(
     """A row of training films a group, framed by class, sick and healthy in the group's shares.
 
     ``table`` holds group, part, label and patient of ``pictures``' rows, ``groups`` is
-    ``evidence.apparatus``.
+    ``shift.groups``.
     """
     figure, axes = plt.subplots(
         len(groups), each, figsize=(style.WIDTH, len(groups) * style.WIDTH / each * 1.02)
@@ -128,7 +128,7 @@ def outlines(
 
 def counterfactuals(film: np.ndarray, donor: np.ndarray) -> Figure:
     """One film, its donor, and the film with each thing taken from the donor."""
-    changed = {name: change(film, donor) for name, change in perturbations.CHANGES.items()}
+    changed = {name: change(film, donor) for name, change in perturbations.COUNTERFACTUALS.items()}
     pictures = {"the film": film, "the donor": donor} | {
         f"donor's {name}": picture for name, picture in changed.items()
     }
@@ -153,7 +153,7 @@ def trials(
 ) -> list[Axes]:
     """Each trial's seeds (dots) and mean (bar) on ordinary and on stress validation.
 
-    ``seeds`` is ``evidence.trial_seeds``; rows in ``order``, ``chosen`` in the accent.
+    ``seeds`` is ``trials.by_seed``; rows in ``order``, ``chosen`` in the accent.
     """
     _, axes = plt.subplots(
         ncols=len(metrics), figsize=(style.WIDTH, 0.3 * len(order) + 1.3), sharey=True
@@ -176,7 +176,7 @@ def trials(
 def ranks(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """AUROC of each network on validation, stress validation and test films, joined by lines.
 
-    ``table`` is ``evidence.ranking``.
+    ``table`` is ``shift.ranking``.
     """
     ax = style.axes_or_new(ax, height=4.0)
     styles = results.network_styles(list(table.index))
@@ -197,7 +197,7 @@ def ranks(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def errors_by_kind(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share called rightly with interval, one row a kind of film.
 
-    ``table`` is ``evidence.errors``.
+    ``table`` is ``shift.errors``.
     """
     ax = style.axes_or_new(ax, height=0.36 * len(table) + 0.9)
     colours: Mapping[str, str] = config.COLOURS

@@ -10,7 +10,7 @@ from helpers import config, storage
 from helpers.data import manifest
 from helpers.evaluation import calibration, decisions
 from helpers.evaluation import metrics as evaluation
-from helpers.experiments import attention, reliance, trust, verdict
+from helpers.experiments import shift, trust, trust_tables
 from helpers.models import classifiers, lungs
 from helpers.report import front, readme, sentences
 from helpers.report.front import markdown
@@ -56,7 +56,7 @@ def data() -> str:
 def metrics(final: Result) -> str:
     """All metrics on validation and test, and other thresholds on test."""
     parts = {part: evaluation.written(final.estimate(part)) for part in ("test", "validation")}
-    points = verdict.operating_points(final)
+    points = shift.operating_points(final)
     return (
         f"{markdown(pd.DataFrame(parts), 'metric')}\n\nOther thresholds, test films (the first is "
         f"the one in use):\n\n{markdown(points.astype(str), 'threshold by')}"
@@ -65,7 +65,7 @@ def metrics(final: Result) -> str:
 
 def groups(final: Result) -> str:
     """Share called rightly by subtype, series, apparatus."""
-    table = verdict.errors(final.scores("test"), final.threshold)
+    table = shift.errors(final.scores("test"), final.threshold)
     text = evaluation.written(table).to_frame("called rightly").assign(films=table["films"])
     return f"{markdown(text, 'films of')}\n\n{sentences.remaining_errors_told(table)}"
 
@@ -73,22 +73,24 @@ def groups(final: Result) -> str:
 def analyses(final: Result) -> str:
     """Calibration, predictive values, robustness, attention, referral, in sentences."""
     names = trust.titles()
-    cuts = reliance.thresholds()
-    broken = {title: reliance.robustness(name, cuts[name]) for name, title in names.items()}
-    lost = {title: reliance.loss(name) for name, title in names.items()}
+    cuts = trust_tables.thresholds()
+    broken = {title: trust_tables.robustness(name, cuts[name]) for name, title in names.items()}
+    lost = {title: trust_tables.loss(name) for name, title in names.items()}
     test, band = final.scores("test"), decisions.band(final.scores("validation"))
     outcomes = [
         decisions.referral_outcome(final.scores(part), band) for part in ("validation", "test")
     ]
-    looks = attention.looks()
+    looks = trust_tables.maps()
     told = {
-        "Calibration": sentences.calibration_told(calibration.table(reliance.calibrated(final))),
+        "Calibration": sentences.calibration_told(
+            calibration.table(trust_tables.calibrated(final))
+        ),
         "Predictive values": sentences.predictive_told(decisions.predictive(test, final.threshold)),
-        "What it uses": "\n\n" + sentences.uses_told(reliance.uses()),
+        "What it uses": "\n\n" + sentences.uses_told(trust_tables.ablations()),
         "Corruptions": sentences.robustness_told(lost, broken),
-        "Attention": sentences.looks_told(attention.looks_table(looks))
+        "Attention": sentences.looks_told(trust_tables.maps_in_lungs(looks))
         + " "
-        + sentences.looks_by_call_told(attention.looks_by_call(looks)),
+        + sentences.looks_by_call_told(trust_tables.maps_by_call(looks)),
         "Errors": sentences.errors_told(final),
         "Asking a radiologist": sentences.band_told(band, *outcomes),
     }

@@ -15,7 +15,7 @@ import pandas as pd
 from helpers import config
 from helpers.data import dataset
 from helpers.evaluation import decisions, metrics, thresholds
-from helpers.experiments import attention, evidence, trials, trust, verdict
+from helpers.experiments import shift, trials, trust, trust_tables
 from helpers.report import tables
 from helpers.shortcuts import acquisition
 from helpers.training import recipes, record
@@ -136,7 +136,7 @@ def change(value: float) -> str:
 
 def rule_told(result: Result) -> str:
     """The final network's rule in plain words."""
-    even, least = thresholds.rule_parts(acquisition.weighed(result.scores("validation")))
+    even, least = thresholds.rule_parts(acquisition.weighted(result.scores("validation")))
     return (
         "The rule for calling a child sick, fixed before the network was trained: on held-back "
         f"films at least {thresholds.SENSITIVITY:.0%} of the sick are found; and where a film's "
@@ -163,7 +163,7 @@ def explained_told(told: Story) -> str:
     shares = {}
     for name in told.trained[:-1]:
         scores = (told.results[name].scores(part) for part in ("validation", "test"))
-        before, expected, after = verdict.explained(*scores, told.thresholds[name])["value"]
+        before, expected, after = shift.explained(*scores, told.thresholds[name])["value"]
         if before > after:
             shares[name] = (before - expected) / (before - after)
     if not shares:
@@ -177,10 +177,10 @@ def explained_told(told: Story) -> str:
 
 
 def blind_told(table: pd.DataFrame) -> str:
-    """How well a network ranks that sees no lung; ``table`` is ``evidence.witnesses``."""
+    """How well a network ranks that sees no lung; ``table`` is ``shift.background_evidence``."""
     blind, whole = (
-        f"{100 * table.loc[evidence.WITNESSES[name], 'value']:.1f}"
-        for name in ("surround", "whole_film")
+        f"{100 * table.loc[shift.EVIDENCE[name], 'value']:.1f}"
+        for name in ("background", "whole_film")
     )
     return (
         f"With the lungs blacked out a network still ranks {blind} of 100 pairs of held-back films "
@@ -210,7 +210,7 @@ def verdicts(test: pd.DataFrame) -> dict[str, str]:
     """For each target fixed beforehand whether the final network reached or missed it."""
     return {
         metric: "reached" if test.loc[metric, "value"] >= must else "missed"
-        for metric, (must, _) in verdict.TARGETS.items()
+        for metric, (must, _) in shift.TARGETS.items()
     }
 
 
@@ -218,7 +218,7 @@ def foreknown_told(root: Path = config.RESULTS) -> str:
     """Whether an earlier network's test result was known before the cure was sought."""
     ledger, earlier = record.openings(root), recipes.get("residual")
     opened = ledger.loc[ledger["recipe_digest"] == earlier.digest(), "date"].min()
-    first = min(evidence.trial(name, root).facts["date"] for name in trials.TRIALS)
+    first = min(trials.read(name, root).facts["date"] for name in trials.TRIALS)
     known = pd.Timestamp(opened) < pd.Timestamp(first)
     return (
         f"{earlier.title}'s result on these films was "
@@ -240,12 +240,12 @@ def errors_told(told: Story) -> str:
 
 def looks_told(looks: pd.DataFrame) -> str:
     """Where the maps lie: on outlines drawn by people first, then on those found."""
-    drawn = attention.looks_table(looks).loc["Grad-CAM"]
-    called = attention.looks_by_call(looks).xs("pneumonia", level="call")
+    drawn = trust_tables.maps_in_lungs(looks).loc["Grad-CAM"]
+    called = trust_tables.maps_by_call(looks).xs("pneumonia", level="call")
     rows = {name: table.loc["final"] for name, table in (("drawn", drawn), ("found", called))}
     inside = {name: tables.percent(row.rename({"inside": "value"})) for name, row in rows.items()}
     times = {
-        name: rows[name]["inside"] / table.loc[trust.WITNESS, "inside"]
+        name: rows[name]["inside"] / table.loc[trust.REFERENCE, "inside"]
         for name, table in (("drawn", drawn), ("found", called))
     }
     return (
@@ -259,8 +259,8 @@ def looks_told(looks: pd.DataFrame) -> str:
 
 def looks_met(looks: pd.DataFrame) -> bool:
     """Whether the maps lie in the drawn lungs as was to be reached."""
-    drawn = attention.looks_table(looks).loc["Grad-CAM", "inside"]
-    return drawn["final"] >= max(attention.INSIDE, attention.TIMES * drawn[trust.WITNESS])
+    drawn = trust_tables.maps_in_lungs(looks).loc["Grad-CAM", "inside"]
+    return drawn["final"] >= max(trust_tables.INSIDE, trust_tables.TIMES * drawn[trust.REFERENCE])
 
 
 # -- among peers -----------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from helpers import config, predict
 from helpers.data import dataset
 from helpers.evaluation import decisions
 from helpers.evaluation import metrics as evaluation
-from helpers.experiments import attention, reliance, trust, verdict
+from helpers.experiments import shift, trust, trust_tables
 from helpers.plotting import results as figures
 from helpers.report import console, tables
 from helpers.training import record
@@ -181,7 +181,7 @@ def alike_told(ours: pd.DataFrame, names: list[str], path: Path = config.PEERS) 
 def targets(final: Result) -> pd.DataFrame:
     """What was to be reached, fixed beforehand: columns what (with its figures) and reached."""
     test, rows = final.estimate("test"), []
-    for metric, (least, _) in verdict.TARGETS.items():
+    for metric, (least, _) in shift.TARGETS.items():
         value = test.loc[metric, "value"]
         figures = f"{evaluation.short(value)}, at least {evaluation.short(least)}"
         rows.append((f"{metric} ({figures})", value >= least))
@@ -195,28 +195,31 @@ def _referral(final: Result) -> tuple[str, bool]:
     members = final.seeds("test").loc[scores["film"]]
     orders = (decisions.certainty(scores, final.threshold), decisions.agreement(members))
     curves = [decisions.referral_curve(scores, final.threshold, order) for order in orders]
-    best = max(curve.loc[reliance.REFERRED, "value"] for curve in curves)
-    figures = f"{best:.1%}, at least {reliance.DECIDED:.0%}"
-    return f"accuracy with {reliance.REFERRED:.0%} referred ({figures})", best >= reliance.DECIDED
+    best = max(curve.loc[trust_tables.REFERRED, "value"] for curve in curves)
+    figures = f"{best:.1%}, at least {trust_tables.DECIDED:.0%}"
+    return (
+        f"accuracy with {trust_tables.REFERRED:.0%} referred ({figures})",
+        best >= trust_tables.DECIDED,
+    )
 
 
 def _corruption() -> tuple[str, bool]:
     """What corrupted films cost the final network in AUROC."""
-    early, last = (reliance.loss(name)["value"] for name in (trust.WITNESS, "final"))
-    figures = f"{last:.1%}, at most {reliance.LOSS:.0%} and less than CNN 5's {early:.1%}"
-    reached = last <= reliance.LOSS and last < early
+    early, last = (trust_tables.loss(name)["value"] for name in (trust.REFERENCE, "final"))
+    figures = f"{last:.1%}, at most {trust_tables.LOSS:.0%} and less than CNN 5's {early:.1%}"
+    reached = last <= trust_tables.LOSS and last < early
     return f"AUROC lost on corrupted films ({figures})", reached
 
 
 def _attention() -> tuple[str, bool]:
     """How much of Grad-CAM lies inside the drawn lungs."""
-    inside = attention.looks_table(attention.looks())["inside"]
-    final, early = (inside["Grad-CAM", name] for name in ("final", trust.WITNESS))
+    inside = trust_tables.maps_in_lungs(trust_tables.maps())["inside"]
+    final, early = (inside["Grad-CAM", name] for name in ("final", trust.REFERENCE))
     figures = (
-        f"{final:.1%} and {final / early:.2f} times CNN 5's, at least {attention.INSIDE:.0%} and "
-        f"{attention.TIMES} times"
+        f"{final:.1%} and {final / early:.2f} times CNN 5's, at least "
+        f"{trust_tables.INSIDE:.0%} and {trust_tables.TIMES} times"
     )
-    reached = final >= attention.INSIDE and final / early >= attention.TIMES
+    reached = final >= trust_tables.INSIDE and final / early >= trust_tables.TIMES
     return f"attention inside the drawn lungs ({figures})", reached
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from helpers import config
 from helpers.data import dataset, manifest
 from helpers.evaluation import metrics
-from helpers.experiments import evidence, verdict
+from helpers.experiments import shift
 from helpers.plotting import data, results
 from helpers.report import deck, scenes, tables
 from helpers.report.deck import FILMS, IDEAS, PLAIN, RECORD, Story
@@ -210,9 +210,9 @@ def two_batches(told: Story) -> Figure:
 
 def cause(told: Story) -> Figure:
     """The groups of apparatus, and what can be said without a lung."""
-    groups = evidence.apparatus(evidence.films())
+    groups = shift.groups(shift.films())
     low, high = groups["pneumonia"].min(), groups["pneumonia"].max()
-    words = (deck.blind_told(evidence.witnesses(evidence.films())), deck.explained_told(told))
+    words = (deck.blind_told(shift.background_evidence(shift.films())), deck.explained_told(told))
     page, part = illustrated(
         "A cause: several X-ray machines, and the machine goes with the disease: "
         f"{low:.0%} to {high:.0%} sick",
@@ -232,9 +232,9 @@ def cause(told: Story) -> Figure:
 
 def helped(told: Story) -> Figure:
     """What cutting out the lungs brought, and that validation did not show it."""
-    row = verdict.views_apart(told.last).loc["AUROC"]
+    row = shift.compare_views(told.last).loc["AUROC"]
     gained = tables.clear(row) and row["value"] > 0
-    members = verdict.members(told.last)
+    members = shift.members(told.last)
     page = blank(
         f"What helped on new films: to cut the film to the lungs ({tables.signed(row)} in ranking)"
         if gained

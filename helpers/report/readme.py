@@ -9,7 +9,7 @@ from benchmarks import speed
 from helpers import config, storage
 from helpers.data import manifest
 from helpers.evaluation import calibration, metrics
-from helpers.experiments import attention, reliance, trust, verdict
+from helpers.experiments import shift, trust, trust_tables
 from helpers.models import input_check
 from helpers.report import front, sentences, tables
 from helpers.training import record
@@ -87,7 +87,7 @@ def cured(results: Mapping[str, Result]) -> str:
     return "\n\n".join(
         [
             sentences.cure_told(gained, final.estimate("test")),
-            sentences.views_told(verdict.views_apart(final)),
+            sentences.views_told(shift.compare_views(final)),
             f"{sentences.rule_cost_told(final)} It was fixed beforehand and stands.",
         ]
     )
@@ -109,19 +109,19 @@ def checked(results: Path = config.RESULTS) -> str:
 
 def trusted() -> str:
     """Findings of chapters 8 and 9, a line each; of attention the one with a target first."""
-    names, cuts = trust.titles(), reliance.thresholds()
-    broken = {title: reliance.robustness(name, cuts[name]) for name, title in names.items()}
-    lost = {title: reliance.loss(name) for name, title in names.items()}
-    looks = attention.looks()
-    found = sentences.looks_by_call_told(attention.looks_by_call(looks))
+    names, cuts = trust.titles(), trust_tables.thresholds()
+    broken = {title: trust_tables.robustness(name, cuts[name]) for name, title in names.items()}
+    lost = {title: trust_tables.loss(name) for name, title in names.items()}
+    looks = trust_tables.maps()
+    found = sentences.looks_by_call_told(trust_tables.maps_by_call(looks))
     final = Study().run("final")
     return "\n".join(
         [
             f"* {sentences.robustness_told(lost, broken)}",
-            f"* {sentences.looks_told(attention.looks_table(looks))}",
+            f"* {sentences.looks_told(trust_tables.maps_in_lungs(looks))}",
             "* Measured on lungs that our own network found, where no target was set: "
             f"{found[0].lower()}{found[1:]}",
-            f"* {sentences.calibration_told(calibration.table(reliance.calibrated(final)))}",
+            f"* {sentences.calibration_told(calibration.table(trust_tables.calibrated(final)))}",
         ]
     )
 

@@ -142,20 +142,20 @@ KINDS |= {"viral": "sick, viral"}
 
 
 def kind_told(kind: str) -> str:
-    """A kind of ``evidence.errors`` in plain words: ``healthy, machine group 3``."""
+    """A kind of ``shift.errors`` in plain words: ``healthy, machine group 3``."""
     head, *group = kind.split(", group ")
     return KINDS[head] + (f", machine group {group[0]}" if group else ", all")
 
 
 def kinds(table: pd.DataFrame) -> pd.DataFrame:
-    """``verdict.errors``, the healthy first, the whole before its groups."""
+    """``shift.errors``, the healthy first, the whole before its groups."""
     names = [kind for _, kind in table.index]
     healthy = np.array([kind_told(name).startswith("healthy") for name in names])
     return table.iloc[np.argsort(~healthy, kind="stable")]
 
 
 def failing(ax: Axes, table: pd.DataFrame) -> None:
-    """Share called rightly by subtype and apparatus; ``table`` as ``verdict.errors``."""
+    """Share called rightly by subtype and apparatus; ``table`` as ``shift.errors``."""
     shortcuts.errors_by_kind(table, ax)
     ax.set_title("")
     ax.set_yticks(range(len(table)), [kind_told(kind) for _, kind in table.index])

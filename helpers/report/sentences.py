@@ -13,7 +13,8 @@ import pandas as pd
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import decisions, metrics, thresholds
-from helpers.experiments import attention, evidence, reliance, trust, verdict
+from helpers.experiments import shift as dataset_shift
+from helpers.experiments import trust, trust_tables
 from helpers.models import lungs
 from helpers.report import tables
 from helpers.shortcuts import acquisition, perturbations
@@ -461,7 +462,7 @@ def closing_threshold(curve: pd.DataFrame, stakes: decisions.Stakes, chosen: flo
 def closing_study(before: pd.DataFrame, after: pd.DataFrame, apart: pd.DataFrame) -> str:
     """Chapter 10: what was learnt, and what must not be concluded.
 
-    Estimates of the final network on validation and test films, and ``verdict.views_apart``.
+    Estimates of the final network on validation and test films, and ``dataset_shift.compare_views``.
     """
     lungs = apart.loc["AUROC"]
     cure = (
@@ -575,8 +576,8 @@ def apparatus_told(groups: pd.DataFrame) -> str:
 def witnesses_told(table: pd.DataFrame) -> str:
     """How much of the whole film's score is to be had without lungs."""
     blind, whole = (
-        table.loc[evidence.WITNESSES["surround"]],
-        table.loc[evidence.WITNESSES["whole_film"]],
+        table.loc[dataset_shift.EVIDENCE["background"]],
+        table.loc[dataset_shift.EVIDENCE["whole_film"]],
     )
     share = (blind["value"] - 0.5) / (whole["value"] - 0.5)
     return (
@@ -607,7 +608,7 @@ def trials_told(table: pd.DataFrame) -> str:
     best, worst = table.index[0], table.index[-1]
     spread = table["spread"].median()
     close = table.index[table["stress AUROC"] > table["stress AUROC"].iloc[0] - 2 * spread]
-    flips = table[list(perturbations.CHANGES)].max(axis=1)
+    flips = table[list(perturbations.COUNTERFACTUALS)].max(axis=1)
     return (
         f"Against the stereotype *{best.lower()}* leads with a mean AUROC of "
         f"{metrics.short(table['stress AUROC'].iloc[0])} and *{worst.lower()}* trails with "
@@ -634,7 +635,7 @@ def averaging_told(gains: pd.DataFrame) -> str:
 
 def rule_told(result: Result) -> str:
     """The final network's rule and what it gives on validation films."""
-    even, least = thresholds.rule_parts(acquisition.weighed(result.scores("validation")))
+    even, least = thresholds.rule_parts(acquisition.weighted(result.scores("validation")))
     binding = "the second, which is lower" if least < even else "the first, which is lower"
     return (
         "**The rule:** where the surround says nothing (validation films counted against their "
@@ -704,7 +705,7 @@ def cure_told(gained: pd.DataFrame, test: pd.DataFrame) -> str:
 def targets_told(test: pd.DataFrame) -> str:
     """Which of the figures fixed beforehand were reached, value by value."""
     told = []
-    for metric, (must, aim) in verdict.TARGETS.items():
+    for metric, (must, aim) in dataset_shift.TARGETS.items():
         value = test.loc[metric, "value"]
         word = "reached, with the aim" if value >= aim else "reached" if value >= must else "missed"
         told.append(
@@ -719,7 +720,7 @@ def targets_told(test: pd.DataFrame) -> str:
 
 def repeated_told(result: Result, root: Path = config.RESULTS) -> str:
     """How near a second training of lungs and members, from start to end, comes to the record."""
-    other = Study(results=root / verdict.AGAIN).run(result.recipe.name)
+    other = Study(results=root / dataset_shift.AGAIN).run(result.recipe.name)
     first, second = (metrics.written(one.estimate("test")) for one in (result, other))
     names = ("AUROC", "accuracy", "sensitivity", "specificity")
     told = ", ".join(f"{name} {second[name]} against {first[name]}" for name in names)
@@ -796,15 +797,19 @@ def robustness_told(losses: Mapping[str, pd.Series], by_title: Mapping[str, pd.D
     """
     told = " and ".join(f"{title} {tables.percent(row)}" for title, row in losses.items())
     (early, first), (title, last) = list(losses.items())
-    worst = by_title[title].drop(list(perturbations.ASIDE)).xs(5, level="strength")["AUROC"]
-    sides = by_title[title].loc[list(perturbations.ASIDE)].xs(1, level="strength")["AUROC"]
+    worst = (
+        by_title[title].drop(list(perturbations.STORAGE_ERRORS)).xs(5, level="strength")["AUROC"]
+    )
+    sides = by_title[title].loc[list(perturbations.STORAGE_ERRORS)].xs(1, level="strength")["AUROC"]
     verdict = (
-        "reached" if last["value"] <= reliance.LOSS and last["value"] < first["value"] else "missed"
+        "reached"
+        if last["value"] <= trust_tables.LOSS and last["value"] < first["value"]
+        else "missed"
     )
     aside = ", ".join(f"{name} {metrics.short(value)}" for name, value in sides.items())
     return (
         "Averaged over eight corruptions at five strengths the AUROC falls, relative to the films "
-        f"as they are, by: {told}. At most {reliance.LOSS:.0%} and less than {early} was to be reached: "
+        f"as they are, by: {told}. At most {trust_tables.LOSS:.0%} and less than {early} was to be reached: "
         f"{verdict}. At the greatest strength *{worst.idxmin()}* hurts the final network most "
         f"(AUROC {metrics.short(worst.min())}). Aside, AUROC on films stored otherwise: {aside}."
     )
@@ -847,19 +852,19 @@ def referral_told(curves: Mapping[str, pd.DataFrame]) -> str:
     """What referring a fifth brings by each order, against what was to be reached."""
     told = []
     for name, table in curves.items():
-        row = table.loc[reliance.REFERRED]
-        verdict = "reached" if row["value"] >= reliance.DECIDED else "missed"
+        row = table.loc[trust_tables.REFERRED]
+        verdict = "reached" if row["value"] >= trust_tables.DECIDED else "missed"
         told.append(f"by {name} {tables.percent(row)} ({verdict})")
-    enough = [table.index[table["value"] >= reliance.DECIDED] for table in curves.values()]
+    enough = [table.index[table["value"] >= trust_tables.DECIDED] for table in curves.values()]
     first = min((index[0] for index in enough if len(index)), default=None)
     reached = (
-        f"{reliance.DECIDED:.0%} is first reached with {first:.0%} referred"
+        f"{trust_tables.DECIDED:.0%} is first reached with {first:.0%} referred"
         if first is not None
-        else f"{reliance.DECIDED:.0%} is not reached even with half of them referred"
+        else f"{trust_tables.DECIDED:.0%} is not reached even with half of them referred"
     )
     return (
-        f"With the least certain {reliance.REFERRED:.0%} of the test films referred, accuracy on the rest "
-        f"is: {'; '.join(told)}. At least {reliance.DECIDED:.0%} was to be reached; {reached}."
+        f"With the least certain {trust_tables.REFERRED:.0%} of the test films referred, accuracy on the rest "
+        f"is: {'; '.join(told)}. At least {trust_tables.DECIDED:.0%} was to be reached; {reached}."
     )
 
 
@@ -890,17 +895,17 @@ def verdict_told(
     curves: Mapping[str, pd.DataFrame],
 ) -> str:
     """The chapter in one line: what was to be reached, what was, what was not."""
-    final, early = (looks.loc[("Grad-CAM", n), "inside"] for n in ("final", trust.WITNESS))
+    final, early = (looks.loc[("Grad-CAM", n), "inside"] for n in ("final", trust.REFERENCE))
     first, last = (row["value"] for row in losses.values())
     met = {
         f"corrupted films cost it little ({last:.1%} of its AUROC)": last
-        <= min(reliance.LOSS, first),
+        <= min(trust_tables.LOSS, first),
         f"its maps lie in the lungs ({final:.0%})": final
-        >= max(attention.INSIDE, attention.TIMES * early),
-        f"with {reliance.REFERRED:.0%} referred it is right on {reliance.DECIDED:.0%} of the rest": max(
-            table.loc[reliance.REFERRED, "value"] for table in curves.values()
+        >= max(trust_tables.INSIDE, trust_tables.TIMES * early),
+        f"with {trust_tables.REFERRED:.0%} referred it is right on {trust_tables.DECIDED:.0%} of the rest": max(
+            table.loc[trust_tables.REFERRED, "value"] for table in curves.values()
         )
-        >= reliance.DECIDED,
+        >= trust_tables.DECIDED,
     }
     kept = "; ".join(text for text, held in met.items() if held) or "nothing"
     rest = "; ".join(text for text, held in met.items() if not held) or "nothing"
@@ -909,13 +914,13 @@ def verdict_told(
 
 def looks_by_call_told(table: pd.DataFrame) -> str:
     """Where the maps of pneumonia calls lie, both networks."""
-    rows = {name: table.loc[(name, "pneumonia")] for name in (trust.WITNESS, "final")}
+    rows = {name: table.loc[(name, "pneumonia")] for name in (trust.REFERENCE, "final")}
     told = "; ".join(
         f"{trust.titles()[name]} {_inside(row)} inside the lungs and {row['boxed']:.0%} in their "
         f"box (which cover {row['lung']:.0%} and {row['box']:.0%} of the film)"
         for name, row in rows.items()
     )
-    more = rows["final"]["inside"] / rows[trust.WITNESS]["inside"]
+    more = rows["final"]["inside"] / rows[trust.REFERENCE]["inside"]
     return (
         f"Where pneumonia is called the maps lie: {told}. The final network's share is "
         f"{metrics.short(more, 2)} times CNN 5's."
@@ -929,28 +934,30 @@ def ceiling_told(films: pd.DataFrame) -> str:
     return (
         f"A map that is the drawn lungs themselves, seen in eight by eight fields, has {best:.0%} "
         "inside. So coarseness "
-        f"{'explains' if best < attention.INSIDE else 'does not explain'} a share below "
-        f"{attention.INSIDE:.0%}."
+        f"{'explains' if best < trust_tables.INSIDE else 'does not explain'} a share below "
+        f"{trust_tables.INSIDE:.0%}."
     )
 
 
 def looks_told(table: pd.DataFrame) -> str:
     """How much of Grad-CAM lies in the lungs, against chance, CNN 5 and what was to be reached."""
-    final, early = table.loc[("Grad-CAM", "final")], table.loc[("Grad-CAM", trust.WITNESS)]
+    final, early = table.loc[("Grad-CAM", "final")], table.loc[("Grad-CAM", trust.REFERENCE)]
     ratio = final["inside"] / early["inside"]
     verdict = (
-        "reached" if final["inside"] >= attention.INSIDE and ratio >= attention.TIMES else "missed"
+        "reached"
+        if final["inside"] >= trust_tables.INSIDE and ratio >= trust_tables.TIMES
+        else "missed"
     )
     other = (
         table.loc[("occlusion", "final"), "inside"]
-        - table.loc[("occlusion", trust.WITNESS), "inside"]
+        - table.loc[("occlusion", trust.REFERENCE), "inside"]
     )
     return (
         f"Of the final network's Grad-CAM {_inside(final)} lies inside the drawn lungs, "
         f"which cover {final['lung']:.0%} of the film: "
         f"{metrics.short(final['inside'] / final['lung'], 2)} times what a map without aim "
         f"would have. Of CNN 5's: {_inside(early)}, so the final network's "
-        f"share is {metrics.short(ratio, 2)} times as large. At least {attention.INSIDE:.0%} and {attention.TIMES} "
+        f"share is {metrics.short(ratio, 2)} times as large. At least {trust_tables.INSIDE:.0%} and {trust_tables.TIMES} "
         f"times was to be reached: {verdict}. By occlusion the final network has "
         f"{'more' if other > 0 else 'less'} inside than CNN 5 "
         f"({tables.minus(f'{100 * other:+.1f}')} points)."

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from helpers import config, storage
 from helpers.evaluation import decisions, metrics
-from helpers.experiments import attention, reliance, verdict
+from helpers.experiments import shift, trust_tables
 from helpers.plotting import results
 from helpers.report import deck, prelude, scenes, tables
 from helpers.report.deck import PLAIN, RECORD, Story, story
@@ -66,7 +66,7 @@ def outcome(told: Story) -> Figure:
 def _aimed(ax: plt.Axes, met: Mapping[str, str]) -> None:
     """Mark a panel's target, and leave room for large numbers."""
     metric = ax.get_title(loc="center")
-    must, _ = verdict.TARGETS[metric]
+    must, _ = shift.TARGETS[metric]
     ax.axvline(must, color=config.INK, ls="--", lw=1.2)
     ax.set_title(f"{PLAIN[metric]}\n{metrics.short(must)} {met[metric]}", loc="center")
     left, right = ax.get_xlim()
@@ -93,7 +93,7 @@ def peers(told: Story) -> Figure:
 
 def fails(told: Story) -> Figure:
     """Whom it fails: by subtype and by apparatus."""
-    table = verdict.errors(told.last.scores("test"), told.last.threshold)
+    table = shift.errors(told.last.scores("test"), told.last.threshold)
     table = scenes.kinds(table[table.index.get_level_values("by") != "series"])
     enough = table[table["films"] >= 20]
     worst = enough["value"].idxmin()
@@ -115,11 +115,11 @@ def fails(told: Story) -> Figure:
 
 def looks(told: Story) -> Figure:
     """Where it looks, and how much of that lies in the lungs."""
-    measured = attention.looks()
-    inside = attention.looks_table(measured).loc[("Grad-CAM", "final"), "inside"]
+    measured = trust_tables.maps()
+    inside = trust_tables.maps_in_lungs(measured).loc[("Grad-CAM", "final"), "inside"]
     page, part = illustrated(
-        f"Where it looks: {inside:.0%} inside lungs drawn by people, {attention.INSIDE:.0%} was to "
-        f"be reached: {'reached' if deck.looks_met(measured) else 'missed'}",
+        f"Where it looks: {inside:.0%} inside lungs drawn by people, {trust_tables.INSIDE:.0%} was "
+        f"to be reached: {'reached' if deck.looks_met(measured) else 'missed'}",
         "Bright: what spoke for the call (Grad-CAM); blue: the lungs, as a network found them. "
         "Films: Kermany et al. 2018, CC BY 4.0",
         deck.looks_told(measured),
@@ -195,9 +195,9 @@ def _limits(told: Story) -> tuple[str, ...]:
         f"Of the healthy {tables.percent(before)} are left in peace on held-back films, "
         f"{tables.percent(after)} on new ones: "
         + ("a fall beyond chance." if told.fallen else "no fall beyond chance."),
-        f"With the {reliance.REFERRED:.0%} it is least sure of sent to a radiologist, "
-        f"{tables.percent(curves.loc[reliance.REFERRED])} of the rest are right; "
-        f"{reliance.DECIDED:.0%} was to be reached.",
+        f"With the {trust_tables.REFERRED:.0%} it is least sure of sent to a radiologist, "
+        f"{tables.percent(curves.loc[trust_tables.REFERRED])} of the rest are right; "
+        f"{trust_tables.DECIDED:.0%} was to be reached.",
         "Its labels are readings of films, not the course of a disease; other illnesses of the "
         "chest it has never seen.",
         f"{told.last.scores('test')['y'].mean():.0%} of the new films show pneumonia, far more "

@@ -112,8 +112,8 @@ def margin_matrix(pictures_32: np.ndarray, known: pd.DataFrame) -> np.ndarray:
     return np.hstack([dataset.border(pictures_32, 2) / 255, known[list(MARGIN)].to_numpy()])
 
 
-def stereotype(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
-    """Probability of pneumonia from the margin alone: how typical a film's surround is of it.
+def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
+    """Probability of pneumonia from the margin alone: the film's propensity.
 
     Official training films get an out-of-fold value (folds by patient), test films that of a
     model fitted on all official training films. Boosted trees with Platt scaling, so that
@@ -153,11 +153,11 @@ def _logit(share: np.ndarray) -> np.ndarray:
 
 
 def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Weight of each film against its stereotype: 1 - e for pneumonia, e for normal.
+    """Weight of each film against its propensity: 1 - e for pneumonia, e for normal.
 
     Overlap weights (Li, Morgan and Zaslavsky 2018): under them the two classes have the same
-    margins, so what the margin tells is worth nothing, and a film whose surround speaks for
-    its own class hardly counts. ``margin`` is e of ``stereotype``.
+    margins, so what the margin tells is worth nothing, and a film whose background speaks for
+    its own class hardly counts. ``margin`` is e of ``propensity``.
     """
     return np.abs(np.asarray(y) - np.asarray(margin))
 
@@ -180,15 +180,11 @@ def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
 
 FOLDER = "shift"
 
-
 TABLE, FLIPS = "films.csv", "flips.csv"
 
 
-TABLE, FLIPS = "films.csv", "flips.csv"
-
-
-def margins(films: dataset.Films) -> pd.DataFrame:
-    """What each film's surround tells: film, part, features, group, margin, held_out.
+def measure(films: dataset.Films) -> pd.DataFrame:
+    """What each film's background tells: film, part, features, group, margin, held_out.
 
     ``margin`` is the probability of pneumonia from the margin alone, ``group`` the kind of
     apparatus (1 the most frequent), ``held_out`` marks the training films kept out of trials.
@@ -197,7 +193,7 @@ def margins(films: dataset.Films) -> pd.DataFrame:
     with ThreadPoolExecutor() as pool:
         known = pd.DataFrame(list(pool.map(features, pictures)))
     table = films.table[["film", "part", "label", "patient"]].reset_index(drop=True)
-    margin = stereotype(table, margin_matrix(lungs.resized(pictures, 32), known))
+    margin = propensity(table, margin_matrix(lungs.resized(pictures, 32), known))
     told = table[["film", "part"]].assign(
         group=groups(table, known),
         margin=margin.round(4),
@@ -207,24 +203,26 @@ def margins(films: dataset.Films) -> pd.DataFrame:
 
 
 def write(root: Path, table: pd.DataFrame) -> Path:
-    """Record what ``margins`` found, under ``root``."""
+    """Record what ``measure`` found, under ``root``."""
     path = root / FOLDER / TABLE
+    table = table.rename(columns={"background": "surround"})  # as the record calls it
     storage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
     return path
 
 
 def read(root: Path = config.RESULTS) -> pd.DataFrame:
-    """What ``margins`` found, as recorded; indexed by film."""
-    return pd.read_csv(root / FOLDER / TABLE).set_index("film")
+    """What ``measure`` found, as recorded; indexed by film."""
+    table = pd.read_csv(root / FOLDER / TABLE, index_col="film")
+    return table.rename(columns={"surround": "background"})
 
 
-def weighed(scores: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
-    """``scores`` (film, y, …) with surround, group and weight against the stereotype."""
-    told = scores.join(read(root)[["surround", "group"]], on="film")
-    return told.assign(weight=overlap_weights(told["y"], told["surround"]))
+def weighted(scores: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
+    """``scores`` (film, y, …) with background propensity, group and overlap weight."""
+    told = scores.join(read(root)[["background", "group"]], on="film")
+    return told.assign(weight=overlap_weights(told["y"], told["background"]))
 
 
-def figures(scores: pd.DataFrame) -> dict[str, float]:
+def stress_figures(scores: pd.DataFrame) -> dict[str, float]:
     """AUROC, and specificity at the stress sensitivity, with and without the weights.
 
     ``scores`` needs y, probability, weight and role; "validation" counts validation films

@@ -100,7 +100,7 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 # Told apart from the eight: no unit takes such films, but software stores them.
-ASIDE: dict[str, Corruption] = {change.__name__: change for change in (mirrored, inverted)}
+STORAGE_ERRORS: dict[str, Corruption] = {change.__name__: change for change in (mirrored, inverted)}
 
 
 def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
@@ -109,7 +109,7 @@ def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: an unknown corruption, or a strength it does not have.
     """
-    known = CORRUPTIONS | ASIDE
+    known = CORRUPTIONS | STORAGE_ERRORS
     if name not in known:
         raise ValueError(f"no corruption {name!r}; there are {', '.join(known)}")
     if strength not in STRENGTHS:
@@ -128,7 +128,7 @@ RING = 12  # pixels of 224 taken over from a donor's border
 def donors(table: pd.DataFrame, margin: np.ndarray, has_marker: np.ndarray) -> np.ndarray:
     """For each film the position of its donor, drawn among typical training films with a marker.
 
-    ``table`` needs label and part; ``margin`` as ``shortcuts.stereotype``; ``has_marker`` bool.
+    ``table`` needs label and part; ``margin`` as ``acquisition.propensity``; ``has_marker`` bool.
     """
     sick = (table["label"] == "PNEUMONIA").to_numpy()
     typical = np.where(sick, margin, 1 - margin) > TYPICAL
@@ -183,7 +183,7 @@ def sharpness(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(film).filter(change), dtype=np.uint8)
 
 
-CHANGES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+COUNTERFACTUALS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     change.__name__: change for change in (marker, border, tone, sharpness)
 }
 
@@ -191,4 +191,4 @@ CHANGES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 def counterfactuals(change: str, pictures: np.ndarray, given: np.ndarray) -> np.ndarray:
     """Films (n, 224, 224) uint8 with one thing taken from the donors ``given`` (n, 224, 224)."""
     pairs = zip(pictures, given, strict=True)
-    return np.array([CHANGES[change](film, donor) for film, donor in pairs], dtype=np.uint8)
+    return np.array([COUNTERFACTUALS[change](film, donor) for film, donor in pairs], dtype=np.uint8)

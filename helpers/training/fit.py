@@ -335,7 +335,7 @@ def training_weights(
     if recipe.margins != "balanced":
         return None
     films = films.assign(y=(films["label"] == "PNEUMONIA").astype(int))
-    if "surround" not in films:
-        films = acquisition.weighed(films, root)
-    weight = np.maximum(acquisition.overlap_weights(films["y"], films["surround"]), 0.1)
+    if "background" not in films:
+        films = acquisition.weighted(films, root)
+    weight = np.maximum(acquisition.overlap_weights(films["y"], films["background"]), 0.1)
     return weight / weight.mean()

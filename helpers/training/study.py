@@ -50,7 +50,7 @@ class Result:
         scores = self.scores("validation")
         if self.recipe.rule != "stress":
             return thresholds.operating_threshold(scores)
-        return thresholds.stress_threshold(acquisition.weighed(scores))
+        return thresholds.stress_threshold(acquisition.weighted(scores))
 
     def estimate(self, part: str) -> pd.DataFrame:
         """Metrics with 95% limits on ``part``, at the operating point."""

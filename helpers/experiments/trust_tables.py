@@ -1,7 +1,4 @@
-"""Chapter 9's tables and sentences, from the record: what breaks it, whom it fails, when to ask.
-
-Functions give frames, or sentences (Markdown) that stay true when the record changes.
-"""
+"""Chapter 9's tables, read from what ``trust`` recorded: what breaks a network, where it looks."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import config
+from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import calibration, decisions, metrics
 from helpers.experiments import trust
@@ -26,7 +23,7 @@ LOSS, DECIDED, REFERRED = 0.03, 0.97, 0.20
 # -- films changed ---------------------------------------------------------------------------
 
 
-def changed(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
+def answers(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
     """Recorded probabilities of one network: test films (rows) by change (columns).
 
     Raises:
@@ -40,14 +37,14 @@ def changed(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
 
 def thresholds(root: Path = config.RESULTS) -> dict[str, float]:
     """The operating points of the two networks, by name."""
-    witness = record.noted(root / trust.FOLDER, trust.WITNESS)
+    reference = record.noted(root / trust.FOLDER, trust.REFERENCE)
     return {
-        trust.WITNESS: witness["threshold"],
+        trust.REFERENCE: reference["threshold"],
         "final": Study(results=root).run("final").threshold,
     }
 
 
-def scored(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def scores(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Scores as ``evaluation`` takes them for each change of ``changed``."""
     facts = manifest.read().set_index("film").loc[table.index, ["label", "patient"]]
     facts = facts.assign(y=facts["label"].eq("PNEUMONIA").astype(int)).reset_index()
@@ -59,11 +56,11 @@ def robustness(name: str, threshold: float, root: Path = config.RESULTS) -> pd.D
 
     Strength 0 is the film as it is; one row of it for each corruption.
     """
-    scores, rows = scored(changed(name, root)), {}
-    for corruption in (*perturbations.CORRUPTIONS, *perturbations.ASIDE):
-        rows[corruption, 0] = metrics.point(scores[trust.PLAIN], threshold)
-    for column, corruption, strength in trust.corrupted():
-        rows[corruption, strength] = metrics.point(scores[column], threshold)
+    scored, rows = scores(answers(name, root)), {}
+    for corruption in (*perturbations.CORRUPTIONS, *perturbations.STORAGE_ERRORS):
+        rows[corruption, 0] = metrics.point(scored[trust.PLAIN], threshold)
+    for column, (corruption, strength) in trust.CORRUPTED.items():
+        rows[corruption, strength] = metrics.point(scored[column], threshold)
     table = pd.DataFrame(rows).T[list(METRICS)].sort_index()
     return table.rename_axis(index=["corruption", "strength"])
 
@@ -73,33 +70,31 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
 
     (AUROC as it is - AUROC corrupted) / AUROC as it is; paired bootstrap over patients.
     """
-    table = changed(name, root)
+    table = answers(name, root)
     facts = manifest.read().set_index("film").loc[table.index]
     y = facts["label"].eq("PNEUMONIA").to_numpy().astype(int)
     drawn = metrics.patient_weights(facts["patient"], count=500)
     weights = np.vstack([np.ones(len(y)), drawn])
-    columns = [
-        c for c, corruption, _ in trust.corrupted() if corruption in perturbations.CORRUPTIONS
-    ]
+    columns = [c for c, (name, _) in trust.CORRUPTED.items() if name in perturbations.CORRUPTIONS]
     auroc = {c: metrics.aurocs(y, table[c].to_numpy(), weights) for c in (trust.PLAIN, *columns)}
     relative = np.mean([1 - auroc[c] / auroc[trust.PLAIN] for c in columns], axis=0)
     low, high = np.percentile(relative[1:], [2.5, 97.5])
     return pd.Series({"value": relative[0], "low": low, "high": high})
 
 
-def uses(root: Path = config.RESULTS) -> pd.DataFrame:
+def ablations(root: Path = config.RESULTS) -> pd.DataFrame:
     """AUROC and share of decisions that flip, for each change of what the network may use.
 
     Index: the change; columns (network; AUROC, flips, called).
     """
     columns = {}
     for name, title in trust.titles().items():
-        scores, cut = scored(changed(name, root)), thresholds(root)[name]
-        before, rows = scores[trust.PLAIN]["probability"] >= cut, {}
-        for change in (trust.PLAIN, *trust.USES, *trust.BLACKENED):
-            after = scores[change]["probability"] >= cut
+        scored, cut = scores(answers(name, root)), thresholds(root)[name]
+        before, rows = scored[trust.PLAIN]["probability"] >= cut, {}
+        for change in (trust.PLAIN, *trust.ABLATIONS):
+            after = scored[change]["probability"] >= cut
             rows[change] = {
-                "AUROC": metrics.point(scores[change], cut)["AUROC"],
+                "AUROC": metrics.point(scored[change], cut)["AUROC"],
                 "flips": float(np.mean(after != before)),
                 "called sick": float(after.mean()),
             }
@@ -164,3 +159,61 @@ def at_prevalence(result: Result, prevalence: float) -> pd.DataFrame:
     before = result.scores("validation")
     scaled = calibration.fit(before).apply(result.scores("test"))
     return calibration.shifted(scaled, float(before["y"].mean()), prevalence)
+
+
+# What was to be reached of Grad-CAM: the share inside the lungs, and how many times CNN 5's.
+INSIDE, TIMES = 0.60, 1.5
+
+
+def maps(root: Path = config.RESULTS) -> pd.DataFrame:
+    """Share of each map inside the drawn lungs: film, part, lung, network, method, inside."""
+    path = root / trust.FOLDER / trust.MAPS
+    if not path.is_file():
+        raise record.RecordError(f"{path}: not recorded; run `make trust`")
+    return pd.read_csv(path)
+
+
+def _mean_inside(films: pd.DataFrame) -> dict[str, float]:
+    """Mean share inside with limits, and what a map without aim would have."""
+    patients = manifest.read().set_index("film")["patient"].loc[films["film"]]
+    weights = metrics.patient_weights(patients)
+    drawn = weights @ films["inside"].to_numpy() / weights.sum(axis=1)
+    low, high = metrics.interval(pd.Series(drawn))
+    return {
+        "inside": films["inside"].mean(),
+        "low": low,
+        "high": high,
+        "lung": films["lung"].mean(),
+        "boxed": films["boxed"].mean(),
+        "box": films["box"].mean(),
+        "films": len(films),
+    }
+
+
+def maps_in_lungs(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of the maps in the drawn lungs: index (method, network), columns as measured.
+
+    inside, low, high; lung (the lungs' share of the film); boxed and box, the same for the box
+    around both lungs; films.
+    """
+    drawn = table.query("outline == 'drawn'").dropna(subset="inside")
+    rows = {key: _mean_inside(films) for key, films in drawn.groupby(["method", "network"])}
+    return pd.DataFrame(rows).T.rename_axis(index=["method", "network"])
+
+
+def maps_by_call(table: pd.DataFrame) -> pd.DataFrame:
+    """The same by Grad-CAM on test films, with the lungs found: index (network, call)."""
+    found = table.query("outline == 'found'").dropna(subset="inside")
+    call = found["called"].map({True: "pneumonia", False: "normal"}).rename("call")
+    rows = {key: _mean_inside(films) for key, films in found.groupby(["network", call])}
+    return pd.DataFrame(rows).T.rename_axis(index=["network", "call"])
+
+
+def sanity_check(root: Path = config.RESULTS) -> pd.DataFrame:
+    """Mean rank correlation with the map of randomised weights: stage by network."""
+    path = root / trust.FOLDER / trust.SANITY_CHECK
+    if not path.is_file():
+        raise record.RecordError(f"{path}: not recorded; run `make trust`")
+    table = pd.read_csv(path).rename(columns={"stage": "fresh weights in"})
+    wide = table.pivot_table(index="fresh weights in", columns="network", values="correlation")
+    return wide.loc[list(explain.STAGES)].rename(columns=trust.titles()).rename_axis(columns=None)
