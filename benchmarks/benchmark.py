@@ -124,19 +124,19 @@ def _rates(
     def timed(model: keras.Model, feed: Callable[[], Iterable[Any]]) -> Rate:
         return lambda: ways.rate(model, feed(), recipe.batch_size, STEPS, EPOCHS)
 
-    swift = ways.network(recipe)
+    network = ways.network(recipe)
     others: dict[tuple[str, str], Rate] = {
         ("ceiling", "memory"): timed(ways.network(recipe), lambda: ways.constant(recipe))
     }
     for source, folder in folders.items():
         for way in (ways.image_data_generator, ways.image_dataset):
-            plain = ways.network(recipe, swift=False)
+            plain = ways.network(recipe)
             others[way.__name__, source] = timed(
                 plain, lambda way=way, folder=folder: way(recipe, folder)
             )
     if rivals.has("torch"):
         others["torch", "memory"] = functools.partial(_torch, recipe.name)
-    return timed(swift, lambda: ways.ours(recipe, pictures, y)), others
+    return timed(network, lambda: ways.ours(recipe, pictures, y)), others
 
 
 def _torch(name: str) -> float:

@@ -69,12 +69,12 @@ def _near(image: Image.Image, size: int) -> bytes:
     return min(made, key=lambda file: abs(len(file) - size))
 
 
-def network(recipe: Recipe, swift: bool = True) -> keras.Model:
-    """The recipe's network, compiled for training: as the study trains it, or as Keras builds it.
+def network(recipe: Recipe) -> keras.Model:
+    """The recipe's network, compiled for training as the study trains it.
 
     Without what acts only at the end of a training, such as an average of weights.
     """
-    return fit.compiled(dataclasses.replace(recipe, ema=0.0), 1000, seed=1, swift=swift)
+    return fit.compiled(dataclasses.replace(recipe, ema=0.0), 1000, seed=1)
 
 
 def image_data_generator(recipe: Recipe, root: Path) -> Iterable[Any]:

@@ -22,7 +22,7 @@ from helpers import config
 from helpers.data import dataset, images
 from helpers.data.dataset import FilmError
 from helpers.evaluation import decisions, thresholds
-from helpers.models import input_check, lungs, quick
+from helpers.models import input_check, lungs
 from helpers.models.lungs import Found
 from helpers.training import record
 from helpers.training.study import Study
@@ -59,7 +59,6 @@ Seen = dict[str, np.ndarray]  # films (n, side, side) uint8 by view
 
 def swift(model: keras.Model) -> Swift:
     """The network as one compiled function of films (n, side, side) uint8, for any n."""
-    model = quick.folded(model)
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     call = tf.function(lambda films: model(films, training=False), input_signature=[shape])
     return lambda films: call(tf.constant(films[..., np.newaxis], tf.float32)).numpy()
@@ -70,13 +69,12 @@ def together(members: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np.
 
     One call for all, in which TensorFlow asks them side by side.
     """
-    folded = [(quick.folded(model), view) for model, view in members]
     shapes = {view: (None, *model.input_shape[1:]) for model, view in members}
     wanted = {view: tf.TensorSpec(shape, tf.float32) for view, shape in shapes.items()}
 
     @tf.function(input_signature=[wanted])
     def call(seen: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.stack([model(seen[view], training=False)[:, 0] for model, view in folded])
+        return tf.stack([model(seen[view], training=False)[:, 0] for model, view in members])
 
     def answers(seen: Seen) -> np.ndarray:
         films = {view: tf.constant(seen[view][..., np.newaxis], tf.float32) for view in wanted}

@@ -64,15 +64,15 @@ def test_every_way_feeds_films_of_one_shape_and_trains(drawn, tmp_path):
     )
     pictures = np.zeros((12, 8, 8), np.uint8)
     feeds = [
-        (False, ways.image_data_generator(recipe, folder)),
-        (False, ways.image_dataset(recipe, folder)),
-        (True, ways.ours(recipe, pictures, np.arange(12) % 2)),
-        (True, ways.constant(recipe)),
+        ways.image_data_generator(recipe, folder),
+        ways.image_dataset(recipe, folder),
+        ways.ours(recipe, pictures, np.arange(12) % 2),
+        ways.constant(recipe),
     ]
-    for swift, batches in feeds:
+    for batches in feeds:
         x, y = next(iter(batches))
         assert (tuple(x.shape), len(y)) == ((4, 8, 8, 1), 4)
-        assert ways.rate(ways.network(recipe, swift), batches, 4, steps=2, epochs=1) > 0
+        assert ways.rate(ways.network(recipe), batches, 4, steps=2, epochs=1) > 0
 
 
 @pytest.mark.parametrize(

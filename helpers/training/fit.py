@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ import tensorflow as tf
 
 from helpers import config, storage
 from helpers.data import generators
-from helpers.models import classifiers, quick
+from helpers.models import classifiers
 from helpers.shortcuts import acquisition
 from helpers.training.recipes import Recipe
 
@@ -35,40 +33,6 @@ class Fitted:
     seconds: float
 
 
-def devices(batch_size: int) -> tuple[str, ...]:
-    """Devices that take equal shares of each batch: GPUs of the machine, or none if there is one.
-
-    ``STUDY_DEVICES`` names others, as in ``GPU:0,GPU:2``. Where a batch cannot be divided by their
-    number, fewer are taken: Keras would count the films of a smaller share for more.
-
-    Raises:
-        ValueError: the machine has no device of a name in ``STUDY_DEVICES``.
-    """
-    here = [device.name.removeprefix("/device:") for device in tf.config.list_logical_devices()]
-    named = [name.strip() for name in os.environ.get("STUDY_DEVICES", "").split(",")]
-    chosen = [name for name in named if name] or [name for name in here if name.startswith("GPU")]
-    if unknown := [name for name in chosen if name not in here]:
-        raise ValueError(f"STUDY_DEVICES: no {', '.join(unknown)} here, only {', '.join(here)}")
-    count = max((n for n in range(1, len(chosen) + 1) if batch_size % n == 0), default=0)
-    return tuple(chosen[:count]) if count > 1 else ()
-
-
-@functools.cache  # one for all trainings: each would open channels of its own between the GPUs
-def _mirrored(names: tuple[str, ...]) -> tf.distribute.Strategy:
-    return tf.distribute.MirroredStrategy(names)
-
-
-def strategy(batch_size: int) -> tf.distribute.Strategy | None:
-    """What shares each batch among ``devices``, whose gradients are summed; None for a single one.
-
-    Up to rounding a step is the same as on one device, except that batch normalisation takes
-    mean and variance of a share, and that dropout draws other numbers. TensorFlow keeps to one
-    number of devices in a process.
-    """
-    names = devices(batch_size)
-    return _mirrored(names) if names else None
-
-
 def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedules.CosineDecay:
     """The recipe's learning rate: constant, or warm-up and cosine decay over all its steps."""
     if not recipe.cosine:
@@ -82,27 +46,10 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
     )
 
 
-def compiled(recipe: Recipe, steps: int, seed: int, swift: bool = True) -> keras.Model:
-    """Build the recipe's network with seeded weights, ready to fit, by default in quick layers.
-
-    Where there are several GPUs it is one that Keras fits on all of them.
-    """
-    shared = strategy(recipe.batch_size)
-    if shared is None:
-        return _compiled(recipe, steps, seed, swift)
-    with shared.scope():
-        model = _compiled(recipe, steps, seed, swift)
-        model.optimizer.build(model.trainable_variables)  # Keeper fills it, outside the scope
-    for state in _draws(model):  # Keras would drop the same units for every share
-        for device, own in enumerate(shared.experimental_local_results(state)):
-            own.assign_add([device, 0])
-    return model
-
-
-def _compiled(recipe: Recipe, steps: int, seed: int, swift: bool = True) -> keras.Model:
+def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
+    """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
     model = classifiers.build(recipe.builder, recipe.side)
-    model = quick.quickened(model) if swift else model
     rate = learning_rate(recipe, steps)
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     if recipe.optimizer == "adamw":
@@ -198,28 +145,6 @@ class Patience(keras.callbacks.EarlyStopping):
             self.on_epoch_end(int(row["epoch"]) - 1, row)
 
 
-class Judge(keras.callbacks.Callback):
-    """Validate a network of several devices, at the end of each epoch, as ``network`` on one.
-
-    Validating on several, Keras fails where they cannot share the first batch evenly or the last
-    has no film for one of them. It would also keep the running statistics of the first device,
-    which saw its own shares only. They are brought to their mean: as averages are linear, that is
-    what the mean at every step would come to.
-    """
-
-    def __init__(self, network: keras.Model, films: tf.data.Dataset) -> None:
-        super().__init__()
-        self.network, self.films = network, films
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        for statistic in self.model.non_trainable_weights:
-            mean = self.model.distribute_strategy.reduce("MEAN", statistic.value, axis=None)
-            statistic.assign(mean)
-        self.network.set_weights(self.model.get_weights())
-        told = self.network.evaluate(self.films, verbose=0, return_dict=True)
-        logs.update({f"val_{name}": value for name, value in told.items()})
-
-
 class Teller(keras.callbacks.Callback):
     """Tell how far the training is, about twice a second."""
 
@@ -263,11 +188,7 @@ def fit(
     model = compiled(recipe, steps, seed)
     keeper = Keeper(folder, steps)
     done = keeper.restore(model)
-    held_back = generators.val_set(*validation, batch_size=128)
-    several = model.distribute_strategy.num_replicas_in_sync > 1
     callbacks: list[keras.callbacks.Callback] = [keeper]
-    if several:  # first, because the others look at what it finds
-        callbacks.insert(0, Judge(_compiled(recipe, steps, seed), held_back))
     if recipe.patience is not None:
         callbacks.append(Patience(recipe.patience, keeper.rows))
     if report is not None:
@@ -286,7 +207,7 @@ def fit(
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
-            validation_data=None if several else held_back,
+            validation_data=generators.val_set(*validation, batch_size=128),
             class_weight=class_weight(recipe, train[1]) if weights is None else None,
             callbacks=callbacks,
             shuffle=False,  # the generator shuffles
