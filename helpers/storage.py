@@ -1,14 +1,14 @@
-"""Writing files whole or not at all."""
+"""Files written whole or not at all, by one run at a time."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+
+from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -44,54 +44,29 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 class BusyError(RuntimeError):
-    """Another process does the same here just now."""
+    """Another run does the same here just now."""
 
 
 @contextmanager
 def alone(lock: Path, what: str, patience: float = 0.0) -> Iterator[None]:
-    """Hold ``lock``, a file with this process's number, while the block runs.
+    """Hold ``lock`` while the block runs; the system lets go of it when the process ends.
 
-    The lock of a process that is no more is taken over. ``what`` says what another run is doing;
-    for ``patience`` seconds it is waited for.
+    The file itself stays: to delete a lock that others wait for would give it to two of them.
+    ``what`` says what another run is doing; for ``patience`` seconds it is waited for.
 
     Raises:
-        BusyError: another process holds it.
+        BusyError: another run holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
-    while (file := _taken(lock)) is None and time.monotonic() < until:
-        time.sleep(0.05)
-    if file is None:
-        advice = "wait for it, or delete this file if there is none"
-        raise BusyError(f"{lock}: another run is {what}; {advice}")
+    held = FileLock(lock)
     try:
-        with file:
-            file.write(str(os.getpid()))
+        held.acquire(timeout=patience, poll_interval=0.01)
+    except Timeout:
+        raise BusyError(f"{lock}: another run is {what}; wait until it has ended") from None
+    try:
         yield
     finally:
-        lock.unlink(missing_ok=True)
-
-
-def _taken(lock: Path) -> TextIO | None:
-    """The lock, opened as one's own; None while another process has it."""
-    if _left_behind(lock):
-        lock.unlink(missing_ok=True)
-    try:
-        return lock.open("x")
-    except FileExistsError:
-        return None
-
-
-def _left_behind(lock: Path) -> bool:
-    if os.name == "nt":
-        return False  # there os.kill(pid, 0) does not ask, it interrupts
-    try:
-        os.kill(int(lock.read_text()), 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, ValueError):  # no lock, another user's process, a number not yet written
-        return False
-    return False
+        held.release()
 
 
 def _umask() -> int:

@@ -6,8 +6,6 @@ import errno
 import functools
 import hashlib
 import io
-import os
-import subprocess
 import sys
 import threading
 import zipfile
@@ -145,7 +143,8 @@ def standing(folder: Path) -> list[str]:
 
 
 def beside(target: Path) -> list[str]:
-    return sorted(path.name for path in target.parent.iterdir())
+    """What lies beside the films, but for the lock, which stays."""
+    return sorted(path.name for path in target.parent.iterdir() if path.suffix != ".lock")
 
 
 def refused(run: Callable[[], object], *words: str) -> str:
@@ -261,7 +260,7 @@ def test_a_member_that_points_out_of_the_folder_is_refused(serve, expected, targ
     site = serve(zipped(expected, name))
     refused(lambda: site.fetch(target, expected), "points out", name)
     assert beside(target) == []
-    assert standing(target.parent.parent) == []
+    assert standing(target.parent.parent) == ["data/.chest_xray.lock"]
 
 
 def test_a_symbolic_link_is_refused(serve, expected, target):
@@ -281,22 +280,18 @@ def test_an_archive_without_films_is_refused(serve, expected, target, archive, w
 
 
 def test_a_run_beside_another_is_refused(serve, expected, target):
-    target.parent.mkdir()
-    lock = target.parent / "chest_xray.lock"
-    lock.write_text(str(os.getpid()))
     site = serve(zipped(expected))
-    with pytest.raises(storage.BusyError, match="another run is downloading") as told:
+    with (
+        storage.alone(target.parent / ".chest_xray.lock", "downloading"),
+        pytest.raises(storage.BusyError, match=r"chest_xray\.lock: another run is downloading"),
+    ):
         site.fetch(target, expected)
-    assert str(lock) in str(told.value)
     assert site.asked == []
-    assert lock.read_text() == str(os.getpid())
 
 
 def test_what_a_killed_run_left_is_taken_over(serve, expected, target):
-    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
-    process.wait()
     (target.parent / ".chest_xray.unpacking" / "train").mkdir(parents=True)
-    (target.parent / "chest_xray.lock").write_text(str(process.pid))
+    (target.parent / ".chest_xray.lock").write_text("")
     assert serve(zipped(expected)).fetch(target, expected).complete
     assert beside(target) == ["chest_xray"]
 

@@ -1,4 +1,4 @@
-"""Trainings side by side: order, what is told of them, and two writers of one ledger."""
+"""Trainings side by side: order, and what is told of them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import math
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from helpers import storage
-from helpers.training import jobs, recipes, record
+from helpers.training import jobs
 
 
 @pytest.fixture
@@ -68,20 +66,3 @@ def test_side_by_side_means_as_many_at_a_time_as_asked_for(monkeypatch, tmp_path
 
     monkeypatch.setattr(jobs.subprocess, "run", run)
     jobs.side_by_side(["a", "b", "c", "d"], 2, tmp_path, lambda line: None)
-
-
-def test_no_line_of_the_ledger_is_lost_when_trainings_end_together(tmp_path):
-    recipe = recipes.get("cnn_1")
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda films: record.note_opening(tmp_path, recipe, films), range(24)))
-    assert sorted(record.openings(tmp_path)["films"]) == list(range(24))
-
-
-def test_patience_waits_for_a_lock_and_not_for_ever(tmp_path):
-    lock = tmp_path / "lock"
-    with storage.alone(lock, "at it"):
-        with pytest.raises(storage.BusyError, match="at it"), storage.alone(lock, "at it", 0.1):
-            pass
-        threading.Timer(0.2, lambda: lock.unlink()).start()
-        with storage.alone(lock, "at it", patience=10):
-            assert lock.is_file()

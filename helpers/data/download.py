@@ -87,7 +87,7 @@ def fetch(
             return films
         target.parent.mkdir(parents=True, exist_ok=True)
         with (
-            storage.alone(target.with_name(f"{target.name}.lock"), "downloading"),
+            storage.alone(target.with_name(f".{target.name}.lock"), "downloading"),
             whole_folder(target) as folder,
         ):
             extra = _fill(folder, part, url, sha256, bytes_expected, expected, silent)
