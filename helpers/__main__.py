@@ -95,7 +95,7 @@ def gate(arguments: argparse.Namespace) -> str:
         raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
     model, facts = input_check.learn(films.table, pictures)
     digest = {"films_digest": manifest.digest(films.table), **record.circumstances()}
-    record.note(config.RESULTS, input_check.NAME, facts | digest, model)
+    record.write_facts(config.RESULTS, input_check.NAME, facts | digest, model)
     return f"{config.RESULTS / input_check.NAME}: refused {facts['refused']}"
 
 

@@ -70,7 +70,7 @@ def seconds(result):
 
 
 def test_the_final_network_trains_within_an_hour_and_so_do_the_others(results):
-    lungs_found = record.noted(config.RESULTS, lungs.NAME)["training_seconds"]
+    lungs_found = record.read_facts(config.RESULTS, lungs.NAME)["training_seconds"]
     assert seconds(results["final"]) + lungs_found < 3600
     # Of what was there before five seeds of CNN 4 and CNN 5 were asked for.
     first = [r for r in results.values() if r.recipe.name != "final"]

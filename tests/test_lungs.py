@@ -115,7 +115,7 @@ def test_the_loss_is_least_for_the_right_mask():
 
 
 def test_the_recorded_network_finds_held_out_lungs():
-    facts = record.noted(config.RESULTS, lungs.NAME)
+    facts = record.read_facts(config.RESULTS, lungs.NAME)
     masks = facts["masks"]
     held = [d for d, part in zip(masks["dice"], masks["part"], strict=True) if part == "validation"]
     assert np.mean(held) >= 0.93

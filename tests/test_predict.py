@@ -149,7 +149,7 @@ def test_photographs_are_refused(predictor, tmp_path):
 
 
 def test_the_recorded_check_refuses_hardly_a_film_and_nearly_all_else():
-    facts = record.noted(config.RESULTS, input_check.NAME)
+    facts = record.read_facts(config.RESULTS, input_check.NAME)
     assert facts["test_films"] == 624
     refused = facts["refused"]
     assert refused["films"] <= 0.01

@@ -54,7 +54,7 @@ def test_unchanged_films_get_what_the_final_network_was_recorded_to_say(changed)
 
 def test_the_witness_is_cnn_5_as_it_is_defined_and_about_as_good(changed):
     facts, recipe = (
-        record.noted(config.RESULTS / trust.FOLDER, trust.REFERENCE),
+        record.read_facts(config.RESULTS / trust.FOLDER, trust.REFERENCE),
         recipes.get("cnn_5"),
     )
     assert facts["recipe_digest"] == recipe.digest()
@@ -69,7 +69,7 @@ def test_the_witness_is_cnn_5_as_it_is_defined_and_about_as_good(changed):
 
 def test_every_opening_for_these_chapters_is_in_the_ledger():
     ledger = record.openings(config.RESULTS)
-    noted = pd.Timestamp(record.noted(config.RESULTS / trust.FOLDER, trust.REFERENCE)["date"])
+    noted = pd.Timestamp(record.read_facts(config.RESULTS / trust.FOLDER, trust.REFERENCE)["date"])
     after = ledger[pd.to_datetime(ledger["date"]) >= noted]
     assert set(after["recipe"]) >= {"cnn_5", "final"}
 

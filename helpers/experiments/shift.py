@@ -98,7 +98,7 @@ def ranking(results: Mapping[str, Result], root: Path = config.RESULTS) -> pd.Da
 
 def dice(root: Path = config.RESULTS) -> pd.DataFrame:
     """Dice of the found against the drawn lungs: part, films, mean, worst, and when opaque."""
-    masks = pd.DataFrame(record.noted(root, lungs.NAME)["masks"])
+    masks = pd.DataFrame(record.read_facts(root, lungs.NAME)["masks"])
     grouped = masks.groupby("part")
     return pd.DataFrame(
         {

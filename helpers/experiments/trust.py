@@ -59,7 +59,7 @@ def train_reference(films: dataset.Films, root: Path, build: Path) -> None:
         "training_seconds": fitted.seconds,
         **record.circumstances(),
     }
-    record.note(root / FOLDER, REFERENCE, facts, fitted.model)
+    record.write_facts(root / FOLDER, REFERENCE, facts, fitted.model)
 
 
 def ensembles(root: Path = config.RESULTS) -> dict[str, Ensemble]:
@@ -69,7 +69,7 @@ def ensembles(root: Path = config.RESULTS) -> dict[str, Ensemble]:
         RecordError: the weights of either are not there.
     """
     recipe = recipes.get(REFERENCE)
-    facts = record.noted(root / FOLDER, REFERENCE)
+    facts = record.read_facts(root / FOLDER, REFERENCE)
     network = record.load_network(root / FOLDER, REFERENCE)
     early = Ensemble(
         REFERENCE, recipe.title, recipe.side, facts["threshold"], ((network, recipe.view),)
@@ -273,7 +273,9 @@ def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
     table = films.table.join(acquisition.read(root)[["margin", "marker"]], on="film")
     opened = build / "opened"
     if not opened.is_file():
-        again = replace(recipes.get(REFERENCE), seeds=(record.noted(folder, REFERENCE)["seed"],))
+        again = replace(
+            recipes.get(REFERENCE), seeds=(record.read_facts(folder, REFERENCE)["seed"],)
+        )
         for recipe in (again, recipes.get("final")):
             record.note_opening(root, recipe, int((table["part"] == "test").sum()))
         storage.write_text(opened, "")

@@ -37,7 +37,7 @@ def answers(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
 
 def thresholds(root: Path = config.RESULTS) -> dict[str, float]:
     """The operating points of the two networks, by name."""
-    reference = record.noted(root / trust.FOLDER, trust.REFERENCE)
+    reference = record.read_facts(root / trust.FOLDER, trust.REFERENCE)
     return {
         trust.REFERENCE: reference["threshold"],
         "final": Study(results=root).run("final").threshold,

@@ -23,7 +23,7 @@ PATH = config.ROOT / "MODEL_CARD.md"
 def details(final: Result) -> str:
     """Members, sizes, views, effort and versions."""
     facts, recipe = final.record.facts, final.recipe
-    segmenter = record.noted(config.RESULTS, lungs.NAME)
+    segmenter = record.read_facts(config.RESULTS, lungs.NAME)
     minutes = sum(facts["training_seconds"].values()) / 60
     seen = {"box": "the lungs cut out", "film": "the whole film"}
     views = " and ".join(seen[view] for view in recipe.views)

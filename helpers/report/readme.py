@@ -95,7 +95,7 @@ def cured(results: Mapping[str, Result]) -> str:
 
 def checked(results: Path = config.RESULTS) -> str:
     """What the input check refuses, of films and of other things."""
-    facts = record.noted(results, input_check.NAME)
+    facts = record.read_facts(results, input_check.NAME)
     told = {what: tables.percent(row) for what, row in input_check.table(facts).iterrows()}
     turned = input_check.table(facts).loc[["turned left", "turned right", "upside down"]]
     return (

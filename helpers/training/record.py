@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import hashlib
 import io
 import json
@@ -15,20 +16,20 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import keras
-import numpy as np
 import pandas as pd
-import sklearn
-import tensorflow as tf
 
 from helpers import storage
 from helpers.training.recipes import Recipe
 
 COLUMNS = ["film", "split", "seed", "probability"]
+FACTS, TABLE = "record.json", "predictions.csv"
 LEDGER = "test_openings.csv"
+ADVICE = "run `make train`, or `git checkout --"
 
 
 class RecordError(RuntimeError):
@@ -41,10 +42,10 @@ class ExchangedError(RecordError):
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a trained recipe: probabilities, history and circumstances.
+    """What is known of a trained recipe.
 
-    ``predictions`` has the columns film, split, seed, probability; ``history`` one row a seed
-    and epoch (empty for the dummy); ``facts`` is the rest of ``record.json``.
+    ``predictions`` has the columns ``COLUMNS``; ``history`` one row a seed and epoch (empty for
+    the dummy); ``facts`` is the rest of ``record.json``.
     """
 
     predictions: pd.DataFrame
@@ -54,21 +55,21 @@ class Record:
 
 def circumstances() -> dict[str, Any]:
     """Date, processor and versions, for the record."""
+    packages = ("tensorflow", "keras", "numpy", "scikit-learn")
     return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "date": _now(),
         "processor": _processor(),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-        },
+        "versions": {"python": platform.python_version()}
+        | {package: metadata.version(package) for package in packages},
     }
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def _processor() -> str:
-    """The processor's name; Linux tells it in /proc only."""
+    """The processor's name; Linux gives it in /proc only."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -81,152 +82,131 @@ def write(
 ) -> Path:
     """Write one recipe's record under ``root``, all files of it together.
 
-    ``record.json`` carries the digests of recipe and predictions, so a run that was killed
-    between two files is noticed when the record is read.
+    ``record.json`` has the digests of the others: reading notices a run killed between two files.
     """
-    folder = root / recipe.name
-    table = record.predictions[COLUMNS].to_csv(
-        index=False, float_format="%.6f", lineterminator="\n"
-    )
-    # All files are made first and exchanged together, the facts last: whoever reads meanwhile
-    # finds the old record or, a moment later, the new one.
+    folder, members = root / recipe.name, members or {}
+    text = record.predictions[COLUMNS].to_csv(index=False, float_format="%.6f", lineterminator="\n")
     with contextlib.ExitStack() as exchanged:
-        facts_part = exchanged.enter_context(storage.whole(folder / "record.json"))
-        table_part = exchanged.enter_context(storage.whole(folder / "predictions.csv"))
+        # Entered first, exchanged last: until then readers find the old record, or wait a moment.
+        facts_part = exchanged.enter_context(storage.whole(folder / FACTS))
+        exchanged.enter_context(storage.whole(folder / TABLE)).write_bytes(text.encode())
         digests = {}
-        for seed, model in (members or {}).items():
-            part = exchanged.enter_context(storage.whole(folder / f"seed_{seed}.keras"))
-            model.save(part)
+        for seed, model in members.items():
+            model.save(part := exchanged.enter_context(storage.whole(_member(folder, seed))))
             digests[str(seed)] = _sha256(part)
-        table_part.write_bytes(table.encode())
         facts = {
             **record.facts,
             "recipe": recipe.settings(),
             "recipe_digest": recipe.digest(),
-            "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
+            "predictions_sha256": hashlib.sha256(text.encode()).hexdigest(),
             "members_sha256": digests,
             "history": record.history.to_dict(orient="list"),
         }
         facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    wanted = {f"seed_{seed}.keras" for seed in members or {}}
-    for old in folder.glob("seed_*.keras"):
-        if old.name not in wanted:
-            old.unlink()
+    for old in set(folder.glob("seed_*.keras")) - {_member(folder, seed) for seed in members}:
+        old.unlink()
     return folder
 
 
-Read = TypeVar("Read")
+def write_facts(root: Path, name: str, facts: dict, model: keras.Model | None = None) -> None:
+    """Write the facts (and the network) of something that is no recipe, such as the lungs."""
+    folder = root / name
+    with contextlib.ExitStack() as exchanged:
+        facts_part = exchanged.enter_context(storage.whole(folder / FACTS))
+        if model is not None:
+            model.save(part := exchanged.enter_context(storage.whole(folder / f"{name}.keras")))
+            facts = {**facts, "network_sha256": _sha256(part)}
+        facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def _settled(read: Callable[[], Read]) -> Read:
-    """What ``read`` gives; asked again for a second where files are just being exchanged."""
-    for wait in (0.05, 0.2, 0.8):
-        try:
-            return read()
-        except ExchangedError:
+def _member(folder: Path, seed: int) -> Path:
+    return folder / f"seed_{seed}.keras"
+
+
+Read = TypeVar("Read", bound=Callable[..., Any])
+
+
+def _settled(read: Read) -> Read:
+    """Have ``read`` try again for a second where files are just being exchanged."""
+
+    @functools.wraps(read)
+    def patient(*args: Any, **kwargs: Any) -> Any:
+        for wait in (0.05, 0.2, 0.8):
+            with contextlib.suppress(ExchangedError):
+                return read(*args, **kwargs)
             time.sleep(wait)
-    return read()
+        return read(*args, **kwargs)
+
+    return patient
 
 
+@_settled
 def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     """Read one recipe's record and check that it belongs to the recipe and to the films.
 
     Raises:
         RecordError: absent, damaged, or recorded with other settings or other films.
     """
-    return _settled(lambda: _read(root, recipe, films_digest))
-
-
-def _read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     folder = root / recipe.name
-    advice = f"run `make train`, or `git checkout -- {folder}`"
-    try:
-        facts = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-        table = (folder / "predictions.csv").read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise RecordError(f"{error.filename}: no such record; {advice}") from None
-    except ValueError as error:
-        raise RecordError(f"{folder}/record.json: damaged ({error}); {advice}") from None
-    if not isinstance(facts, dict) or "history" not in facts:
-        raise RecordError(f"{folder}/record.json: damaged; {advice}")
-    found = {
-        "recipe_digest": recipe.digest(),
-        "films_digest": films_digest,
-        "predictions_sha256": hashlib.sha256(table.encode()).hexdigest(),
-    }
-    what = {
-        "recipe_digest": "recorded with other settings",
-        "films_digest": "recorded on other films or another split",
-        "predictions_sha256": "predictions.csv is not the one that was recorded",
-    }
-    for key, expected in found.items():
+    facts, table = read_facts(root, recipe.name), _content(folder / TABLE, str)
+    if "history" not in facts:
+        raise RecordError(f"{folder / FACTS}: damaged; {ADVICE} {folder}`")
+    table_digest = hashlib.sha256(table.encode()).hexdigest()
+    for key, expected, what, kind in (
+        ("recipe_digest", recipe.digest(), "recorded with other settings", RecordError),
+        ("films_digest", films_digest, "recorded on other films or another split", RecordError),
+        ("predictions_sha256", table_digest, f"{TABLE} is not the one recorded", ExchangedError),
+    ):
         if facts.get(key) != expected:
-            told = f"{str(facts.get(key))[:16]}, expected {expected[:16]}"
-            kind = ExchangedError if key == "predictions_sha256" else RecordError
-            raise kind(f"{folder}: {what[key]} ({key} {told}); {advice}")
-    predictions = pd.read_csv(io.StringIO(table))
-    history = pd.DataFrame(facts.pop("history"))
-    return Record(predictions, history, facts)
+            differ = f"{key} {str(facts.get(key))[:16]}, expected {expected[:16]}"
+            raise kind(f"{folder}: {what} ({differ}); {ADVICE} {folder}`")
+    return Record(pd.read_csv(io.StringIO(table)), pd.DataFrame(facts.pop("history")), facts)
 
 
-def note(root: Path, name: str, facts: dict[str, Any], model: keras.Model | None = None) -> None:
-    """Write the facts (and the network) of something that is no recipe, such as the lungs."""
-    folder = root / name
-    with contextlib.ExitStack() as exchanged:
-        facts_part = exchanged.enter_context(storage.whole(folder / "record.json"))
-        if model is not None:
-            part = exchanged.enter_context(storage.whole(folder / f"{name}.keras"))
-            model.save(part)
-            facts = {**facts, "network_sha256": _sha256(part)}
-        facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-def noted(root: Path, name: str) -> dict[str, Any]:
-    """The facts that ``note`` wrote.
+def read_facts(root: Path, name: str) -> dict[str, Any]:
+    """The facts recorded under ``name``, as they stand in ``record.json``.
 
     Raises:
         RecordError: absent or damaged.
     """
-    path = root / name / "record.json"
+    return _content(root / name / FACTS, lambda text: dict(json.loads(text)))
+
+
+def _content(path: Path, parse: Callable[[str], Any]) -> Any:
+    """What ``parse`` makes of a file of the record."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path}: cannot be read ({error}); run `make train`") from None
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError) as error:
+        what = "no such record" if isinstance(error, FileNotFoundError) else f"damaged ({error})"
+        raise RecordError(f"{path}: {what}; {ADVICE} {path.parent}`") from None
 
 
+@_settled
 def load_network(root: Path, name: str) -> keras.Model:
-    """The network that ``note`` wrote; nothing is unpickled (safe mode).
+    """The network that ``write_facts`` wrote.
 
     Raises:
         RecordError: absent, or not the one that was recorded.
     """
-    return _settled(lambda: _load_network(root, name))
+    return _load(root / name / f"{name}.keras", read_facts(root, name).get("network_sha256"))
 
 
-def _load_network(root: Path, name: str) -> keras.Model:
-    path = root / name / f"{name}.keras"
-    if not path.is_file():
-        raise RecordError(f"{path}: no such network; run `make train`")
-    if noted(root, name).get("network_sha256") != _sha256(path):
-        raise ExchangedError(f"{path}: not the network that was recorded; run `make train`")
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
-
-
+@_settled
 def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
-    """Load one kept network; nothing is unpickled (safe mode).
+    """The network of one seed, where the recipe keeps it.
 
     Raises:
-        RecordError: the weights of this seed are not kept.
+        RecordError: the weights of this seed are not kept, or not those that were recorded.
     """
-    return _settled(lambda: _load_member(root, recipe, seed))
+    members = read_facts(root, recipe.name).get("members_sha256", {})
+    return _load(_member(root / recipe.name, seed), members.get(str(seed)))
 
 
-def _load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
-    path = root / recipe.name / f"seed_{seed}.keras"
+def _load(path: Path, digest: str | None) -> keras.Model:
+    """The network in ``path``, whose SHA-256 is ``digest``; nothing is unpickled (safe mode)."""
     if not path.is_file():
         raise RecordError(f"{path}: these weights are not kept; `make train` makes them")
-    facts = json.loads((path.parent / "record.json").read_text(encoding="utf-8"))
-    if facts.get("members_sha256", {}).get(str(seed)) != _sha256(path):
+    if digest != _sha256(path):
         raise ExchangedError(f"{path}: not the weights that were recorded; run `make train`")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
@@ -241,23 +221,21 @@ def state(root: Path) -> str:
     Raises:
         RecordError: nothing is recorded under ``root``.
     """
-    tables = sorted(root.glob("*/predictions.csv"))
+    tables = sorted(root.glob(f"*/{TABLE}"))
     if not tables:
         raise RecordError(f"{root}: nothing is recorded; run `make train`")
-    told = [f"{table.parent.name} {_sha256(table)}" for table in tables]
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+    lines = [f"{table.parent.name} {_sha256(table)}" for table in tables]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def note_opening(root: Path, recipe: Recipe, films: int) -> None:
     """Add a line to the ledger: the test films are about to be scored with this recipe."""
-    path = root / LEDGER
-    head = "date,recipe,recipe_digest,seeds,films\n"
+    path, head = root / LEDGER, "date,recipe,recipe_digest,seeds,films\n"
+    rest = f"{recipe.name},{recipe.digest()},{' '.join(map(str, recipe.seeds))},{films}"
     # Trainings side by side may end together; neither line may be lost.
     with storage.alone(root / f".{LEDGER}.lock", "writing the ledger", patience=10.0):
         past = path.read_text(encoding="utf-8") if path.is_file() else head
-        date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        seeds = " ".join(map(str, recipe.seeds))
-        storage.write_text(path, f"{past}{date},{recipe.name},{recipe.digest()},{seeds},{films}\n")
+        storage.write_text(path, f"{past}{_now()},{rest}\n")
 
 
 def openings(root: Path) -> pd.DataFrame:
@@ -266,7 +244,6 @@ def openings(root: Path) -> pd.DataFrame:
     Raises:
         RecordError: there is no ledger under ``root``.
     """
-    path = root / LEDGER
-    if not path.is_file():
-        raise RecordError(f"{path}: no ledger of test openings")
-    return pd.read_csv(path, dtype={"seeds": "string"})
+    if not (root / LEDGER).is_file():
+        raise RecordError(f"{root / LEDGER}: no ledger of test openings")
+    return pd.read_csv(root / LEDGER, dtype={"seeds": "string"})

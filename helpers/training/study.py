@@ -229,7 +229,7 @@ class Study:
             **record.circumstances(),
             "masks": judged.round(4).to_dict(orient="list"),
         }
-        record.note(root, lungs.NAME, facts, model)
+        record.write_facts(root, lungs.NAME, facts, model)
 
     # -- train ----------------------------------------------------------------------------
 
