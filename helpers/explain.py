@@ -12,6 +12,7 @@ import tensorflow as tf
 from PIL import Image
 from scipy import stats
 
+from helpers.evaluation.calibration import logit
 from helpers.models import views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
@@ -84,7 +85,7 @@ def signs(committee: Ensemble, probability: np.ndarray) -> np.ndarray:
     return np.where(probability >= committee.threshold, 1, -1)
 
 
-def looks(committee: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
+def maps(committee: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
     """Grad-CAM of the call a committee makes on films (n, 224, 224) uint8, mean of its members.
 
     Each member's map counts alike, laid on the part of the film that it sees.
@@ -111,8 +112,7 @@ def occlusion(committee: Ensemble, picture: np.ndarray, found: Found, row: int) 
         top, left = side * (tile // TILES), side * (tile % TILES)
         films[tile + 1, top : top + side, left : left + side] = round(float(picture.mean()))
     told = committee.answers(films, found.of(np.repeat(row, len(films))))
-    probability = np.clip(told, 1e-6, 1 - 1e-6)
-    odds = np.log(probability / (1 - probability)) * signs(committee, probability)[0]
+    odds = logit(told) * signs(committee, told)[0]
     fall = np.maximum(odds[0] - odds[1:], 0).reshape(1, TILES, TILES)
     return _normed(np.kron(fall, np.ones((SIDE // TILES, SIDE // TILES))))[0]
 
@@ -154,7 +154,7 @@ def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:
     return copy
 
 
-def likeness(
+def sanity_check(
     committee: Ensemble, pictures: np.ndarray, found: Found, share: float, seed: int
 ) -> np.ndarray:
     """Rank correlation of each film's maps with those after randomising, mean of the members.

@@ -104,7 +104,7 @@ class Predictor:
         validation = final.scores("validation")
         self.threshold = _operating_point(final.threshold, validation, threshold, sensitivity)
         self.committee = replace(final.ensemble(), threshold=self.threshold)
-        self.band = decisions.band(validation)
+        self.band = decisions.referral_band(validation)
         self.least = float(record.read_facts(root, input_check.NAME)["threshold"])
         self._gate = swift(record.load_network(root, input_check.NAME))
         self._lungs = swift(record.load_network(root, lungs.NAME))

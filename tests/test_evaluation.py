@@ -26,7 +26,7 @@ def scores():
 def test_weighted_metrics_equal_scikit_learns_with_sample_weights(scores):
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     weights = evaluation.patient_weights(scores["patient"], count=4)
-    ours = evaluation.weighted(y, p, 0.5, weights)
+    ours = evaluation.weighted_metrics(y, p, 0.5, weights)
     for row, weight in enumerate(weights):
         called, w = p >= 0.5, {"sample_weight": weight}
         expected = {
@@ -44,8 +44,8 @@ def test_weighted_metrics_equal_scikit_learns_with_sample_weights(scores):
 
 def test_point_is_the_weighted_metric_with_weights_of_one(scores):
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
-    ones = evaluation.weighted(y, p, 0.4, np.ones((1, len(y))))
-    assert evaluation.point(scores, 0.4) == pytest.approx({k: v[0] for k, v in ones.items()})
+    ones = evaluation.weighted_metrics(y, p, 0.4, np.ones((1, len(y))))
+    assert dict(evaluation.point(scores, 0.4)) == pytest.approx({k: v[0] for k, v in ones.items()})
 
 
 def test_metrics_of_a_case_counted_by_hand():
@@ -104,7 +104,7 @@ def test_bootstrap_of_ten_networks_takes_less_than_five_seconds():
     films = pd.DataFrame({"patient": np.arange(624) // 1.5, "y": y, "probability": rng.random(624)})
     start = time.process_time()
     for _ in range(10):
-        evaluation.draws(films, 0.5)
+        evaluation.bootstrap(films, 0.5)
     assert time.process_time() - start < 5
 
 
@@ -216,34 +216,26 @@ def test_estimates_are_written_with_their_interval():
 
 def test_limits_where_all_are_right_are_the_exact_ones():
     patients = pd.Series([f"p{n}" for n in range(100)])
-    told = evaluation.limits(np.ones(100, bool), patients)
+    told = evaluation.proportion(np.ones(100, bool), patients)
     # Clopper and Pearson for 100 of 100; the "rule of three" gives .97 at 95% on one side.
     assert told == {"value": 1.0, "low": pytest.approx(0.025 ** (1 / 100)), "high": 1.0}
-    none = evaluation.limits(np.zeros(100, bool), patients)
+    none = evaluation.proportion(np.zeros(100, bool), patients)
     assert none["low"] == 0.0
     assert none["high"] == pytest.approx(1 - told["low"])
 
 
 def test_limits_count_children_and_not_films():
-    many = evaluation.limits(np.ones(100, bool), pd.Series([f"p{n % 10}" for n in range(100)]))
+    many = evaluation.proportion(np.ones(100, bool), pd.Series([f"p{n % 10}" for n in range(100)]))
     assert many["low"] == pytest.approx(0.025 ** (1 / 10))
 
 
 def test_limits_surround_a_share_and_nothing_has_none():
     right = np.arange(200) % 4 > 0
-    told = evaluation.limits(right, pd.Series([f"p{n}" for n in range(200)]))
+    told = evaluation.proportion(right, pd.Series([f"p{n}" for n in range(200)]))
     assert told["value"] == pytest.approx(0.75)
     assert told["low"] == pytest.approx(0.69, abs=0.015)
     assert told["high"] == pytest.approx(0.81, abs=0.015)
-    assert np.isnan(evaluation.limits(np.array([], bool), pd.Series([], dtype=str))["value"])
-
-
-def test_several_aurocs_at_once_are_scikit_learns():
-    rng = np.random.default_rng(4)
-    y, p = rng.integers(0, 2, 60), rng.random(60).round(1)
-    weights = rng.integers(0, 3, (5, 60)).astype(float)
-    expected = [sk.roc_auc_score(y, p, sample_weight=row) for row in weights]
-    np.testing.assert_allclose(evaluation.aurocs(y, p, weights), expected)
+    assert np.isnan(evaluation.proportion(np.array([], bool), pd.Series([], dtype=str))["value"])
 
 
 def test_an_estimate_of_all_or_none_has_the_exact_limit():

@@ -70,7 +70,7 @@ def test_grad_cam_refuses_a_network_without_a_map():
 
 
 def test_a_map_sums_to_one_and_follows_the_bright_parts(committee):
-    maps = explain.looks(committee, films(), whole())
+    maps = explain.maps(committee, films(), whole())
     assert maps.shape == (2, SIDE, SIDE)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)
     half = SIDE // 2
@@ -88,7 +88,7 @@ def test_occlusion_finds_the_only_part_that_counts(committee):
 
 def test_a_member_that_sees_a_box_has_its_map_inside_the_box():
     committee = Ensemble("corner", "Corner", 32, 0.5, ((corner_network(), "box"),))
-    maps = explain.looks(committee, films(), boxed())
+    maps = explain.maps(committee, films(), boxed())
     half = SIDE // 2
     np.testing.assert_allclose(maps[:, :half, :half].sum(axis=(1, 2)), 1, rtol=1e-5)
 
@@ -131,7 +131,7 @@ def test_a_map_that_depends_on_weights_changes_when_they_are_randomised(committe
     noisy = np.random.default_rng(1).integers(0, 255, (4, 224, 224)).astype(np.uint8)
     noisy[:, :112, :112] //= 2
     noisy[:, :112, :112] += 128
-    alike = explain.likeness(committee, noisy, whole(4), share=1.0, seed=3)
+    alike = explain.sanity_check(committee, noisy, whole(4), share=1.0, seed=3)
     assert alike.shape == (4,)
     assert (np.abs(alike) <= 1).all()
 

@@ -138,7 +138,7 @@ def film():
 
 
 def test_views_show_what_their_names_say(film, found):
-    seen = {view: views.look(view, film, found, 224)[0] for view in views.VIEWS}
+    seen = {view: views.apply(view, film, found, 224)[0] for view in views.VIEWS}
     assert np.array_equal(seen["film"], film[0])
     assert seen["ring"][100:120, 100:120].max() == 0
     assert seen["ring"][0, 0] == 50
@@ -151,12 +151,12 @@ def test_views_show_what_their_names_say(film, found):
 def test_equalised_films_do_not_know_how_bright_the_film_was(film, found):
     noise = np.random.default_rng(0).integers(60, 180, film.shape).astype(np.uint8)
     darker = (noise * 0.5).astype(np.uint8)
-    a, b = (views.look("equalised", f, found, 96).astype(int) for f in (noise, darker))
+    a, b = (views.apply("equalised", f, found, 96).astype(int) for f in (noise, darker))
     assert abs(a.mean() - b.mean()) < 5
 
 
 def test_an_unknown_view_and_missing_lungs_are_refused(film):
     with pytest.raises(ValueError, match="no view 'x-ray'; there are film, box"):
-        views.look("x-ray", film, None, 32)
+        views.apply("x-ray", film, None, 32)
     with pytest.raises(ValueError, match="'box' needs the lungs"):
-        views.look("box", film, None, 32)
+        views.apply("box", film, None, 32)

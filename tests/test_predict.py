@@ -189,7 +189,7 @@ def test_no_picture_of_noise_gets_a_probability(predictor, tmp_path, seed, side,
 
 def test_refusals_are_told_with_limits():
     facts = {"refused": {"films": 0.0, "photographs": 1.0}, "test_films": 624, "photographs": 26}
-    table = input_check.table(facts)
+    table = input_check.refusal_table(facts)
     assert table.loc["films", "high"] == pytest.approx(1 - 0.025 ** (1 / 624))
     assert table.loc["photographs", "low"] == pytest.approx(0.025 ** (1 / 26))
 

@@ -82,27 +82,35 @@ def scored(y, probability, weight=1.0):
     )
 
 
+def weighted(films, sensitivity):
+    return thresholds.operating_threshold(films, sensitivity, films["weight"])
+
+
+def even(films):
+    return thresholds.equal_error_threshold(films, films["weight"])
+
+
 def test_with_equal_weights_the_threshold_is_the_ordinary_one():
     rng = np.random.default_rng(1)
     y, p = rng.integers(0, 2, 400), rng.random(400)
     for target in (0.5, 0.9, 0.97, 1.0):
-        ours = thresholds.weighted_threshold(scored(y, p), target)
+        ours = weighted(scored(y, p), target)
         assert ours == thresholds.operating_threshold(scored(y, p), target)
 
 
 def test_a_heavy_film_must_be_called():
     y, p = [1, 1, 1, 0], [0.9, 0.8, 0.3, 0.1]
-    assert thresholds.weighted_threshold(scored(y, p, [1, 1, 0.01, 1]), 0.97) == pytest.approx(0.55)
-    assert thresholds.weighted_threshold(scored(y, p, [1, 1, 1, 1]), 0.97) == pytest.approx(0.2)
+    assert weighted(scored(y, p, [1, 1, 0.01, 1]), 0.97) == pytest.approx(0.55)
+    assert weighted(scored(y, p, [1, 1, 1, 1]), 0.97) == pytest.approx(0.2)
 
 
 def test_the_even_threshold_balances_misses_and_alarms():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 5000)
     p = 1 / (1 + np.exp(-(rng.normal(size=y.size) + np.where(y == 1, 1, -1))))
-    assert thresholds.even_threshold(scored(y, p)) == pytest.approx(0.5, abs=0.02)
+    assert even(scored(y, p)) == pytest.approx(0.5, abs=0.02)
     heavy = scored(y, p, np.where((y == 1) & (p < 0.3), 10.0, 1.0))
-    assert thresholds.even_threshold(heavy) < 0.45
+    assert even(heavy) < 0.45
 
 
 def test_the_operating_point_never_misses_more_than_the_promise():
@@ -111,12 +119,12 @@ def test_the_operating_point_never_misses_more_than_the_promise():
     films = scored(y, p)
     cut = thresholds.stress_threshold(films)
     assert (p[y == 1] >= cut).mean() >= thresholds.SENSITIVITY
-    assert cut == min(thresholds.even_threshold(films), thresholds.weighted_threshold(films))
+    assert cut == min(even(films), weighted(films, thresholds.SENSITIVITY))
 
 
 def test_no_pneumonia_film_is_an_error():
     with pytest.raises(ValueError, match="no pneumonia film"):
-        thresholds.weighted_threshold(scored([0], [0.5]))
+        weighted(scored([0], [0.5]), 0.97)
 
 
 def test_figures_of_a_perfect_and_a_blind_network():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -15,44 +16,43 @@ from helpers.evaluation import metrics
 BINS = (0.0, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 1.0)
 
 
-def log_odds(probability: np.ndarray | pd.Series) -> np.ndarray:
-    """Logarithm of p / (1 - p), for p kept within a millionth of 0 and 1."""
+def logit(probability: float | np.ndarray | pd.Series) -> np.ndarray:
+    """Log-odds, log(p / (1 - p)), for p kept within a millionth of 0 and 1; same shape."""
     p = np.clip(np.asarray(probability, dtype=float), 1e-6, 1 - 1e-6)
     return np.log(p / (1 - p))
 
 
 @dataclass(frozen=True)
-class Scale:
-    """Platt scaling: new log-odds are ``slope`` times the old plus ``intercept``."""
+class PlattScaling:
+    """New log-odds are ``slope`` times the old plus ``intercept`` (Platt 1999)."""
 
     slope: float
     intercept: float
 
     def apply(self, scores: pd.DataFrame) -> pd.DataFrame:
         """``scores`` with rescaled probabilities."""
-        odds = self.slope * log_odds(scores["probability"]) + self.intercept
-        return scores.assign(probability=1 / (1 + np.exp(-odds)))
+        odds = self.slope * logit(scores["probability"]) + self.intercept
+        return scores.assign(probability=expit(odds))
 
     def inverse(self, probability: float) -> float:
         """The network's own probability that is rescaled to ``probability``."""
-        odds = (log_odds(np.array([probability]))[0] - self.intercept) / self.slope
-        return float(1 / (1 + np.exp(-odds)))
+        return float(expit((logit(probability) - self.intercept) / self.slope))
 
 
-def fit(validation: pd.DataFrame) -> Scale:
-    """Fit Platt scaling (Platt 1999) on validation films; ``validation`` needs y, probability.
+def fit_platt(validation: pd.DataFrame) -> PlattScaling:
+    """Fit Platt scaling on validation films; ``validation`` needs y and probability.
 
     Raises:
         ValueError: only one class.
     """
     if validation["y"].nunique() < 2:
         raise ValueError("calibration needs films of both classes")
-    odds = log_odds(validation["probability"])[:, np.newaxis]
+    odds = logit(validation["probability"])[:, np.newaxis]
     model = LogisticRegression(C=1e6).fit(odds, validation["y"])  # as good as no penalty
-    return Scale(float(model.coef_[0, 0]), float(model.intercept_[0]))
+    return PlattScaling(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 
-def shifted(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
+def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
     """``scores`` as they should read where prevalence is ``after`` and not ``before``.
 
     The prior odds are exchanged, the evidence of the film stays (Saerens et al. 2002).
@@ -62,8 +62,7 @@ def shifted(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
     """
     if not (0 < before < 1 and 0 < after < 1):
         raise ValueError(f"prevalences must lie between 0 and 1, not {before} and {after}")
-    change = np.log(after / (1 - after)) - np.log(before / (1 - before))
-    return Scale(1.0, float(change)).apply(scores)
+    return PlattScaling(1.0, float(logit(after) - logit(before))).apply(scores)
 
 
 def reliability(scores: pd.DataFrame) -> pd.DataFrame:
@@ -74,19 +73,19 @@ def reliability(scores: pd.DataFrame) -> pd.DataFrame:
         films = scores[place == number]
         rows[f"{BINS[number]:g} to {BINS[number + 1]:g}"] = {
             "said": films["probability"].mean(),
-            **metrics.limits(films["y"].to_numpy() == 1, films["patient"]),
+            **metrics.proportion(films["y"].to_numpy() == 1, films["patient"]),
             "films": len(films),
         }
     return pd.DataFrame(rows).T.astype({"films": int})
 
 
-def expected_error(scores: pd.DataFrame) -> float:
-    """Expected calibration error: mean distance of said from seen over BINS, by films."""
+def expected_calibration_error(scores: pd.DataFrame) -> float:
+    """Mean distance of said from seen over BINS, weighted by films."""
     table = reliability(scores)
     return float(np.average((table["said"] - table["value"]).abs(), weights=table["films"]))
 
 
-def brier_parts(scores: pd.DataFrame) -> dict[str, float]:
+def brier_decomposition(scores: pd.DataFrame) -> dict[str, float]:
     """The Brier score and its parts: miscalibration - discrimination + uncertainty.
 
     The parts come from the best monotone recalibration of these very films (CORP: Dimitriadis,
@@ -103,11 +102,10 @@ def brier_parts(scores: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def table(versions: dict[str, pd.DataFrame]) -> pd.DataFrame:
+def calibration_table(versions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Brier score, its parts, and the expected calibration error of several scores, by name."""
-    return pd.DataFrame(
-        {
-            name: {**brier_parts(scores), "expected error": expected_error(scores)}
-            for name, scores in versions.items()
-        }
-    ).T
+    rows = {
+        name: {**brier_decomposition(scores), "expected error": expected_calibration_error(scores)}
+        for name, scores in versions.items()
+    }
+    return pd.DataFrame(rows).T

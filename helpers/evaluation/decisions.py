@@ -1,4 +1,4 @@
-"""What an operating point means for a thousand children: costs, net benefit, predictive values."""
+"""What an operating point means in use: costs, net benefit, predictive values, referral."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from helpers.evaluation import calibration, metrics, thresholds
+from helpers.evaluation import calibration, metrics
+from helpers.evaluation.thresholds import operating_threshold
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.625, 0.75)
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)
+# What is wanted of the films that are decided, on either side: fixed before it was tried.
+REFERRAL_TARGET = 0.99
 
 
 @dataclass(frozen=True)
@@ -40,26 +43,16 @@ ASSUMED = Stakes(
 )
 
 
-def thousand(scores: pd.DataFrame, threshold: float, stakes: Stakes = ASSUMED) -> dict[str, float]:
-    """What becomes of 1,000 children: found, missed, alarmed, spared; and what the errors cost."""
-    at = metrics.point(scores, threshold)
-    sick, well = 1000 * stakes.prevalence, 1000 * (1 - stakes.prevalence)
-    missed, alarmed = sick * (1 - at["sensitivity"]), well * (1 - at["specificity"])
-    return {
-        "found": sick - missed,
-        "missed": missed,
-        "alarmed": alarmed,
-        "spared": well - alarmed,
-        "cost": missed * stakes.miss + alarmed * stakes.alarm,
-    }
-
-
-def _rates(
-    scores: pd.DataFrame, thresholds: Sequence[float], weights: np.ndarray
+def _error_rates(
+    scores: pd.DataFrame, thresholds: Sequence[float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the sick missed and of the healthy alarmed: (draws, thresholds) each."""
+    """Share of the sick missed and of the healthy alarmed: (1 + draws, thresholds) each.
+
+    The first row is measured, the others are bootstrap draws over patients.
+    """
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     called = p[:, np.newaxis] >= np.asarray(thresholds)
+    weights = np.vstack([np.ones(len(y)), metrics.patient_weights(scores["patient"])])
     sick, well = weights[:, y == 1], weights[:, y == 0]
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold one class only
         missed = sick @ ~called[y == 1] / sick.sum(axis=1, keepdims=True)
@@ -67,28 +60,24 @@ def _rates(
     return missed, alarmed
 
 
-def _with_limits(value: np.ndarray, drawn: np.ndarray, index: pd.Index) -> pd.DataFrame:
-    low, high = np.nanpercentile(drawn, [2.5, 97.5], axis=0)
-    return pd.DataFrame({"value": value[0], "low": low, "high": high}, index=index)
+def _estimates(values: np.ndarray, index: Sequence[float], name: str) -> pd.DataFrame:
+    """Rows of ``values`` as ``_error_rates`` gives them as value, low, high by ``index``."""
+    low, high = metrics.interval(values[1:])
+    index = pd.Index(index, name=name)
+    return pd.DataFrame({"value": values[0], "low": low, "high": high}, index=index)
 
 
-def _measured(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    return np.ones((1, len(scores))), metrics.patient_weights(scores["patient"])
-
-
-def curve(
+def cost_curve(
     scores: pd.DataFrame, stakes: Stakes, thresholds: Sequence[float] = THRESHOLDS
 ) -> pd.DataFrame:
     """Expected cost of the errors per 1,000 children at each threshold: value, low, high."""
-    told = []
-    for weights in _measured(scores):
-        missed, alarmed = _rates(scores, thresholds, weights)
-        sick, well = stakes.prevalence * missed, (1 - stakes.prevalence) * alarmed
-        told.append(1000 * (sick * stakes.miss + well * stakes.alarm))
-    return _with_limits(*told, pd.Index(thresholds, name="threshold"))
+    missed, alarmed = _error_rates(scores, thresholds)
+    sick, well = stakes.prevalence * missed, (1 - stakes.prevalence) * alarmed
+    cost = 1000 * (sick * stakes.miss + well * stakes.alarm)
+    return _estimates(cost, thresholds, "threshold")
 
 
-def blind(stakes: Stakes) -> dict[str, float]:
+def baseline_costs(stakes: Stakes) -> dict[str, float]:
     """Cost per 1,000 children without a network: calling everybody, calling nobody."""
     return {
         "call everybody": 1000 * (1 - stakes.prevalence) * stakes.alarm,
@@ -106,15 +95,14 @@ def net_benefit(
     ``prevalence``; nobody treated is 0.
     """
     t = np.asarray(thresholds)
-    odds, told = t / (1 - t), []
-    for weights in _measured(scores):
-        missed, alarmed = _rates(scores, t, weights)
-        told.append(prevalence * (1 - missed) - (1 - prevalence) * alarmed * odds)
-    table = _with_limits(*told, pd.Index(t, name="threshold"))
-    return table.assign(everybody=prevalence - (1 - prevalence) * odds)
+    missed, alarmed = _error_rates(scores, t)
+    odds = t / (1 - t)
+    benefit = prevalence * (1 - missed) - (1 - prevalence) * alarmed * odds
+    everybody = prevalence - (1 - prevalence) * odds
+    return _estimates(benefit, t, "threshold").assign(everybody=everybody)
 
 
-def predictive(
+def predictive_values(
     scores: pd.DataFrame, threshold: float, prevalences: Sequence[float] = PREVALENCES
 ) -> pd.DataFrame:
     """PPV, NPV and number needed to misdiagnose, each with limits, a row a prevalence.
@@ -123,40 +111,38 @@ def predictive(
     value, low, high). The number needed to misdiagnose: so many children are judged for each one
     judged wrongly (Habibzadeh and Yadollahie 2013).
     """
-    prior, columns = np.asarray(prevalences), {}
-    told: dict[str, list[np.ndarray]] = {"PPV": [], "NPV": [], "judged for one error": []}
-    for weights in _measured(scores):
-        missed, alarmed = _rates(scores, [threshold], weights)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found, spared = prior * (1 - missed), (1 - prior) * (1 - alarmed)
-            told["PPV"].append(found / (found + (1 - prior) * alarmed))
-            told["NPV"].append(spared / (spared + prior * missed))
-            told["judged for one error"].append(1 / (prior * missed + (1 - prior) * alarmed))
-    for measure, pair in told.items():
-        columns[measure] = _with_limits(*pair, pd.Index(prior, name="prevalence"))
-    return pd.concat(columns, axis=1)
+    prior = np.asarray(prevalences)
+    missed, alarmed = _error_rates(scores, [threshold])
+    tp, fn = prior * (1 - missed), prior * missed
+    tn, fp = (1 - prior) * (1 - alarmed), (1 - prior) * alarmed
+    with np.errstate(divide="ignore", invalid="ignore"):
+        measures = {
+            "PPV": tp / (tp + fp),
+            "NPV": tn / (tn + fn),
+            "judged for one error": 1 / (fn + fp),
+        }
+    tables = {name: _estimates(of, prior, "prevalence") for name, of in measures.items()}
+    return pd.concat(tables, axis=1)
 
 
-def best_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
+def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
     """The network's own probability from which on calling costs less, by calibration alone.
 
     From validation films: Platt scaling, then the true probability where the two costs meet,
     read for the prevalence of the validation films.
     """
-    scale, prior = calibration.fit(validation), float(validation["y"].mean())
+    scale, prior = calibration.fit_platt(validation), float(validation["y"].mean())
     at = pd.DataFrame({"probability": [stakes.threshold]})
-    read = calibration.shifted(at, stakes.prevalence, prior)["probability"].iloc[0]
+    read = calibration.shift_prevalence(at, stakes.prevalence, prior)["probability"].iloc[0]
     return scale.inverse(float(read))
 
 
-# What is wanted of the films that are decided, on either side: fixed before it was tried.
-WANTED = 0.99
+# -- referral --------------------------------------------------------------------------------
 
 
 def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:
     """How far a film's log-odds lie from the operating point's, (n,): more is more certain."""
-    at = calibration.log_odds(np.array([threshold]))
-    return np.abs(calibration.log_odds(scores["probability"]) - at)
+    return np.abs(calibration.logit(scores["probability"]) - calibration.logit(threshold))
 
 
 def agreement(members: pd.DataFrame) -> np.ndarray:
@@ -164,7 +150,7 @@ def agreement(members: pd.DataFrame) -> np.ndarray:
 
     ``members`` holds a column of probabilities a member.
     """
-    return -np.std([calibration.log_odds(members[m]) for m in members], axis=0)
+    return -np.std(calibration.logit(members), axis=1)
 
 
 def referral_curve(
@@ -175,19 +161,12 @@ def referral_curve(
     The least certain films are referred first; index: share referred, 0 to .5.
     """
     shares = np.round(np.arange(0, 0.51, 0.02), 2) if shares is None else shares
-    right = ((scores["probability"] >= threshold) == (scores["y"] == 1)).to_numpy(float)
-    order, rows = np.argsort(-certain, kind="stable"), {}
-    weights = metrics.patient_weights(scores["patient"])
+    right = (scores["probability"] >= threshold) == (scores["y"] == 1)
+    rank, rows = np.argsort(np.argsort(-certain, kind="stable")), {}
     for share in shares:
-        kept = order[: round((1 - share) * len(order))]
-        drawn = weights[:, kept]
-        low, high = metrics.interval(pd.Series(drawn @ right[kept] / drawn.sum(axis=1)))
-        rows[share] = {
-            "value": right[kept].mean(),
-            "low": low,
-            "high": high,
-            "films": len(kept),
-        }
+        decided = rank < round((1 - share) * len(rank))
+        accuracy = metrics.bootstrap_mean(right, scores["patient"], weights=decided)
+        rows[share] = {**accuracy, "films": decided.sum()}
     return pd.DataFrame(rows).T.astype({"films": int}).rename_axis(index="referred")
 
 
@@ -204,7 +183,7 @@ class Band:
         return (p >= self.low) & (p < self.high)
 
 
-def band(validation: pd.DataFrame, wanted: float = WANTED) -> Band:
+def referral_band(validation: pd.DataFrame, wanted: float = REFERRAL_TARGET) -> Band:
     """The band that keeps sensitivity and specificity at ``wanted`` on validation films.
 
     ``low`` is the highest threshold with that sensitivity, ``high`` the lowest with that
@@ -215,9 +194,9 @@ def band(validation: pd.DataFrame, wanted: float = WANTED) -> Band:
     """
     if validation["y"].nunique() < 2:
         raise ValueError("a band needs films of both classes")
-    low = thresholds.operating_threshold(validation, wanted)
+    low = operating_threshold(validation, wanted)
     turned = validation.assign(y=1 - validation["y"], probability=1 - validation["probability"])
-    high = 1 - thresholds.operating_threshold(turned, wanted)
+    high = 1 - operating_threshold(turned, wanted)
     return Band(low, max(low, round(high, 6)))
 
 
@@ -228,17 +207,16 @@ def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
     Rows with value, low, high.
     """
     y, p = scores["y"].to_numpy() == 1, scores["probability"].to_numpy()
-    away, called = chosen.refers(p), p >= chosen.high
-    right, everybody = called == y, np.ones_like(y)
+    away, right = chosen.refers(p), (p >= chosen.high) == y
     asked = {
-        "referred": (away, everybody),
+        "referred": (away, np.ones_like(y)),
         "accuracy": (right, ~away),
         "sensitivity": (right, ~away & y),
         "specificity": (right, ~away & ~y),
         "found in all": (right | away, y),
     }
     rows = {
-        name: metrics.limits(of[among], scores["patient"][among])
+        name: metrics.proportion(of[among], scores["patient"][among])
         for name, (of, among) in asked.items()
     }
     return pd.DataFrame(rows).T

@@ -1,8 +1,6 @@
-"""Operating points: the probability from which on an image is called pneumonia."""
+"""Operating points: the probability from which on a film is called pneumonia."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pandas as pd
@@ -13,78 +11,65 @@ from helpers import config
 SENSITIVITY = 0.97
 
 
-def weighted_threshold(scores: pd.DataFrame, sensitivity: float = SENSITIVITY) -> float:
-    """Highest threshold that keeps ``sensitivity`` of the weighted pneumonia films.
+def operating_threshold(
+    scores: pd.DataFrame,
+    sensitivity: float = config.TARGET_SENSITIVITY,
+    weights: pd.Series | None = None,
+) -> float:
+    """Highest threshold at which ``scores`` keeps at least ``sensitivity``, films counted alike.
 
-    ``scores`` needs y, probability, weight. Midway to the next lower score, as
-    ``evaluation.operating_threshold``, which is this with equal weights.
+    ``weights`` (n,) counts them otherwise. The threshold is laid midway between the lowest
+    pneumonia score that must be called and the next score below it, so that it does not hang on
+    the last digit of one film.
 
     Raises:
-        ValueError: no pneumonia film with weight.
+        ValueError: no pneumonia film with weight, or a sensitivity outside 0..1 (0 excluded).
     """
-    sick = scores[scores["y"] == 1].sort_values("probability", ascending=False)
-    if not sick["weight"].sum() > 0:
+    if not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity {sensitivity}: must lie in (0, 1]")
+    sick, p = scores["y"].to_numpy() == 1, scores["probability"].to_numpy()
+    weight = (np.ones(len(p)) if weights is None else np.asarray(weights, float))[sick]
+    if not weight.sum() > 0:
         raise ValueError("no pneumonia film to choose a threshold on")
-    kept = sick["weight"].cumsum() / sick["weight"].sum()
-    called = sick["probability"].iloc[int(np.argmax(kept >= sensitivity - 1e-9))]
-    below = scores.loc[scores["probability"] < called, "probability"]
-    return round(float((called + (below.max() if len(below) else 0.0)) / 2), 6)
+    order = np.argsort(-p[sick], kind="stable")
+    kept = np.cumsum(weight[order]) / weight.sum()
+    # The epsilon keeps .98 of 50 from missing none for want of a digit.
+    called = p[sick][order][np.argmax(kept >= sensitivity - 1e-9)]
+    return round(float((called + p[p < called].max(initial=0.0)) / 2), 6)
 
 
-def even_threshold(scores: pd.DataFrame) -> float:
-    """Threshold at which misses and false alarms are equally frequent, counted by weight.
+def equal_error_threshold(scores: pd.DataFrame, weights: pd.Series) -> float:
+    """Threshold at which misses and false alarms are equally frequent, counted by ``weights``.
 
-    ``scores`` needs y, probability, weight. Between the two scores where the balance turns.
+    Between the two scores where the balance turns.
 
     Raises:
         ValueError: not both classes have weight.
     """
-    ordered = scores.sort_values("probability")
-    sick = ordered["y"].to_numpy() == 1
-    weight = ordered["weight"].to_numpy()
+    order = np.argsort(scores["probability"].to_numpy(), kind="stable")
+    p, sick, weight = (
+        np.asarray(column)[order] for column in (scores["probability"], scores["y"] == 1, weights)
+    )
     if not (weight[sick].sum() > 0 and weight[~sick].sum() > 0):
         raise ValueError("not both classes have films to choose a threshold on")
     # After the k-th film: misses if all up to it are called normal, alarms among the rest.
     missed = np.cumsum(weight * sick) / weight[sick].sum()
     alarmed = 1 - np.cumsum(weight * ~sick) / weight[~sick].sum()
     last = int(np.argmax(missed >= alarmed))
-    p = ordered["probability"].to_numpy()
     return round(float((p[max(last - 1, 0)] + p[last]) / 2), 6)
 
 
 def rule_parts(validation: pd.DataFrame) -> tuple[float, float]:
     """The two thresholds of the final network's rule, which was fixed before it was trained.
 
-    Where the surround says nothing (``validation`` counted by weight) misses and false alarms
-    are to be equally frequent; and of all validation films with pneumonia, counted alike, at
-    least SENSITIVITY must be called.
+    ``validation`` needs y, probability and weight. Where the background says nothing (films
+    counted by weight) misses and false alarms are to be equally frequent; and of all validation
+    films with pneumonia, counted alike, at least SENSITIVITY must be called.
     """
-    return even_threshold(validation), weighted_threshold(validation.assign(weight=1.0))
+    even = equal_error_threshold(validation, validation["weight"])
+    return even, operating_threshold(validation, SENSITIVITY)
 
 
 def stress_threshold(validation: pd.DataFrame) -> float:
     """The final network's operating point: the lower part of the rule."""
     return min(rule_parts(validation))
-
-
-def operating_threshold(
-    scores: pd.DataFrame, sensitivity: float = config.TARGET_SENSITIVITY
-) -> float:
-    """Highest threshold at which ``scores`` keeps at least ``sensitivity``.
-
-    It is laid midway between the lowest pneumonia score that must be called and the next score
-    below it, so that it does not hang on the last digit of one film.
-
-    Raises:
-        ValueError: no pneumonia film, or a sensitivity outside 0..1 (0 excluded).
-    """
-    if not 0 < sensitivity <= 1:
-        raise ValueError(f"sensitivity {sensitivity}: must lie in (0, 1]")
-    positive = np.sort(scores.loc[scores["y"] == 1, "probability"].to_numpy())
-    if positive.size == 0:
-        raise ValueError("no pneumonia film to choose a threshold on")
-    # How many may be missed; the epsilon keeps .98 of 50 from missing none for want of an ulp.
-    missed = math.floor((1 - sensitivity) * positive.size + 1e-9)
-    called = positive[min(missed, positive.size - 1)]
-    below = scores.loc[scores["probability"] < called, "probability"]
-    return round(float((called + (below.max() if len(below) else 0.0)) / 2), 6)

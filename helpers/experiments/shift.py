@@ -227,11 +227,8 @@ def explained(
     }
     for name, (part, weight) in weights.items():
         table = tables[part]
-        right = (table["probability"] < threshold).to_numpy(float)
-        drawn = metrics.patient_weights(table["patient"]) * weight
-        low, high = metrics.interval(pd.Series(drawn @ right / drawn.sum(axis=1)))
-        value = np.average(right, weights=weight)
-        rows[name] = {"value": value, "low": low, "high": high}
+        right = table["probability"] < threshold
+        rows[name] = metrics.bootstrap_mean(right, table["patient"], weight)
     return pd.DataFrame(rows).T
 
 
@@ -246,7 +243,7 @@ def errors(scores: pd.DataFrame, threshold: float, root: Path = config.RESULTS) 
     told = scores.join(acquisition.read(root)[["group"]], on="film")
     told["apparatus"] = told["label"].str.lower() + ", group " + told["group"].astype(str)
     tables = {
-        what: metrics.by(told, threshold, column)
+        what: metrics.accuracy_by(told, threshold, column)
         for what, column in (
             ("subtype", "subtype"),
             ("series", "series"),

@@ -117,7 +117,7 @@ def run(
         )
         answer = functools.partial(ensemble.predict, fitted.model, mirrored=trial.mirrored)
         scores = table.iloc[judged].assign(probability=answer(pictures[judged]))
-        cut = thresholds.weighted_threshold(scores)
+        cut = thresholds.operating_threshold(scores, thresholds.SENSITIVITY, scores["weight"])
         before = scores.loc[scores["role"] == "validation", "probability"] >= cut
         flips[seed] = {
             change: float(np.mean((answer(changed) >= cut) != before))
@@ -179,7 +179,7 @@ def prepare(films: dataset.Films, root: Path, build: Path) -> Bench:
         told = acquisition.measure(films)
         films, pictures = dataset.load(films, config.SOURCE_SIZE)
         found = lungs.find(segmenter, pictures)
-        blacked = views.look(BACKGROUND.view, pictures, found, BACKGROUND.side)
+        blacked = views.apply(BACKGROUND.view, pictures, found, BACKGROUND.side)
         value = background(films.table, blacked, build)
         acquisition.write(root, told.assign(background=value.round(4)))
     return bench(films, acquisition.read(root), segmenter)
@@ -257,9 +257,9 @@ class Bench:
 
     def seen(self, view: str, side: int) -> dict[str, np.ndarray]:
         """All films (key "") and the changed ones (key: the change) as one view shows them."""
-        told = {"": views.look(view, self.pictures, self.found, side)}
+        told = {"": views.apply(view, self.pictures, self.found, side)}
         for change, (pictures, found) in self.changed.items():
-            told[change] = views.look(view, pictures, found, side)
+            told[change] = views.apply(view, pictures, found, side)
         return told
 
 

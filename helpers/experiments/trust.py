@@ -214,7 +214,7 @@ def _maps(
                     [explain.occlusion(network, films[n], found, n) for n in range(len(films))]
                 )
             else:
-                maps = explain.looks(network, films, found)
+                maps = explain.maps(network, films, found)
             shares = {"inside": explain.inside(maps, masks), "boxed": explain.inside(maps, around)}
             told.append(facts.assign(network=name, method=method, called=called, **shares))
     return pd.concat(told, ignore_index=True)
@@ -244,7 +244,7 @@ def measure_sanity_check(
     found, told = lungs.find(segmenter, films), []
     for name, network in networks.items():
         for stage, share in explain.STAGES.items():
-            alike = explain.likeness(network, films, found, share, config.SEED)
+            alike = explain.sanity_check(network, films, found, share, config.SEED)
             told.append(
                 pd.DataFrame(
                     {"film": drawn["film"], "network": name, "stage": stage, "correlation": alike}

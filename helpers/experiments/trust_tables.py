@@ -76,7 +76,10 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
     drawn = metrics.patient_weights(facts["patient"], count=500)
     weights = np.vstack([np.ones(len(y)), drawn])
     columns = [c for c, (name, _) in trust.CORRUPTED.items() if name in perturbations.CORRUPTIONS]
-    auroc = {c: metrics.aurocs(y, table[c].to_numpy(), weights) for c in (trust.PLAIN, *columns)}
+    auroc = {
+        c: metrics.weighted_metrics(y, table[c].to_numpy(), 0.5, weights)["AUROC"]
+        for c in (trust.PLAIN, *columns)
+    }
     relative = np.mean([1 - auroc[c] / auroc[trust.PLAIN] for c in columns], axis=0)
     low, high = np.percentile(relative[1:], [2.5, 97.5])
     return pd.Series({"value": relative[0], "low": low, "high": high})
@@ -143,22 +146,24 @@ def calibrated(result: Result) -> dict[str, pd.DataFrame]:
     The scale is fitted on validation films; the last is told the prevalence of the test films.
     """
     before, after = result.scores("validation"), result.scores("test")
-    scale = calibration.fit(before)
+    scale = calibration.fit_platt(before)
     prior, new = float(before["y"].mean()), float(after["y"].mean())
     return {
         "validation, as it says": before,
         "validation, rescaled": scale.apply(before),
         "test, as it says": after,
         "test, rescaled": scale.apply(after),
-        "test, rescaled, prevalence told": calibration.shifted(scale.apply(after), prior, new),
+        "test, rescaled, prevalence told": calibration.shift_prevalence(
+            scale.apply(after), prior, new
+        ),
     }
 
 
 def at_prevalence(result: Result, prevalence: float) -> pd.DataFrame:
     """Test scores as one would use them where ``prevalence`` is known: scaled by validation."""
     before = result.scores("validation")
-    scaled = calibration.fit(before).apply(result.scores("test"))
-    return calibration.shifted(scaled, float(before["y"].mean()), prevalence)
+    scaled = calibration.fit_platt(before).apply(result.scores("test"))
+    return calibration.shift_prevalence(scaled, float(before["y"].mean()), prevalence)
 
 
 # What was to be reached of Grad-CAM: the share inside the lungs, and how many times CNN 5's.
@@ -176,18 +181,9 @@ def maps(root: Path = config.RESULTS) -> pd.DataFrame:
 def _mean_inside(films: pd.DataFrame) -> dict[str, float]:
     """Mean share inside with limits, and what a map without aim would have."""
     patients = manifest.read().set_index("film")["patient"].loc[films["film"]]
-    weights = metrics.patient_weights(patients)
-    drawn = weights @ films["inside"].to_numpy() / weights.sum(axis=1)
-    low, high = metrics.interval(pd.Series(drawn))
-    return {
-        "inside": films["inside"].mean(),
-        "low": low,
-        "high": high,
-        "lung": films["lung"].mean(),
-        "boxed": films["boxed"].mean(),
-        "box": films["box"].mean(),
-        "films": len(films),
-    }
+    inside = metrics.bootstrap_mean(films["inside"], patients)
+    coverage = films[["lung", "boxed", "box"]].mean()
+    return {"inside": inside.pop("value"), **inside, **coverage, "films": len(films)}
 
 
 def maps_in_lungs(table: pd.DataFrame) -> pd.DataFrame:

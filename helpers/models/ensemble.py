@@ -39,7 +39,7 @@ class Ensemble:
     def seen(self, pictures: np.ndarray, found: Found) -> dict[str, np.ndarray]:
         """Films (n, 224, 224) uint8 as each of the members' views shows them."""
         wanted = {view for _, view in self.members}
-        return {view: views.look(view, pictures, found, self.side) for view in sorted(wanted)}
+        return {view: views.apply(view, pictures, found, self.side) for view in sorted(wanted)}
 
     def each(self, pictures: np.ndarray, found: Found) -> np.ndarray:
         """Every member's probability of pneumonia, (members, n)."""

@@ -225,7 +225,7 @@ def judge(model: keras.Model, least: float, films: np.ndarray, seed: int = 7) ->
     return told
 
 
-def table(facts: Mapping[str, object]) -> pd.DataFrame:
+def refusal_table(facts: Mapping[str, object]) -> pd.DataFrame:
     """What ``learn`` recorded, a row a kind: value (share refused), low, high, pictures.
 
     Exact binomial limits (Clopper and Pearson 1934), counting pictures.

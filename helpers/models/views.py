@@ -72,7 +72,7 @@ VIEWS: dict[str, View] = {
 WHOLE = ("film", "ring")
 
 
-def look(view: str, pictures: np.ndarray, found: Found | None, side: int) -> np.ndarray:
+def apply(view: str, pictures: np.ndarray, found: Found | None, side: int) -> np.ndarray:
     """Films (n, s, s) uint8 as a network with this view sees them: (n, side, side) uint8.
 
     Raises:

@@ -86,7 +86,7 @@ def views_shown(pictures: np.ndarray, found: Found) -> Figure:
         squeeze=False,
     )
     for column, (view, title) in enumerate(SHOWN.items()):
-        seen = views.look(view, pictures, found, config.SOURCE_SIZE)
+        seen = views.apply(view, pictures, found, config.SOURCE_SIZE)
         for ax, picture in zip(axes[:, column], seen, strict=True):
             _bare(ax, picture)
         axes[0, column].set_title(title, fontsize=10, fontweight="normal", loc="center")

@@ -76,16 +76,17 @@ def analyses(final: Result) -> str:
     cuts = trust_tables.thresholds()
     broken = {title: trust_tables.robustness(name, cuts[name]) for name, title in names.items()}
     lost = {title: trust_tables.loss(name) for name, title in names.items()}
-    test, band = final.scores("test"), decisions.band(final.scores("validation"))
+    test, band = final.scores("test"), decisions.referral_band(final.scores("validation"))
     outcomes = [
         decisions.referral_outcome(final.scores(part), band) for part in ("validation", "test")
     ]
     looks = trust_tables.maps()
+    worth = decisions.predictive_values(test, final.threshold)
     told = {
         "Calibration": sentences.calibration_told(
-            calibration.table(trust_tables.calibrated(final))
+            calibration.calibration_table(trust_tables.calibrated(final))
         ),
-        "Predictive values": sentences.predictive_told(decisions.predictive(test, final.threshold)),
+        "Predictive values": sentences.predictive_told(worth),
         "What it uses": "\n\n" + sentences.uses_told(trust_tables.ablations()),
         "Corruptions": sentences.robustness_told(lost, broken),
         "Attention": sentences.looks_told(trust_tables.maps_in_lungs(looks))

@@ -118,7 +118,7 @@ def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
         raise ValueError(f"{answer.path}: no picture of it ({answer.error or 'pixels not kept'})")
     style.use_style()
     pixels, found = answer.seen
-    told = explain.looks(predictor.committee, pixels[None], found)[0]
+    told = explain.maps(predictor.committee, pixels[None], found)[0]
     return decisions.answer(pixels, found, told, answer.facts(), predictor.threshold)
 
 

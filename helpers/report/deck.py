@@ -308,7 +308,7 @@ def standing_counts(ours: pd.DataFrame, peers: pd.DataFrame) -> str:
 def thousand(scores: pd.DataFrame, cut: float, stakes: decisions.Stakes) -> pd.DataFrame:
     """Missed, alarmed and cost for a thousand children at a threshold: value, low, high."""
     table = metrics.estimate(scores, cut)
-    told = {"cost": decisions.curve(scores, stakes, [cut]).iloc[0]}
+    told = {"cost": decisions.cost_curve(scores, stakes, [cut]).iloc[0]}
     shares = {"missed": ("sensitivity", stakes.prevalence)}
     shares["alarmed"] = ("specificity", 1 - stakes.prevalence)
     for name, (metric, share) in shares.items():
@@ -320,7 +320,7 @@ def thousand(scores: pd.DataFrame, cut: float, stakes: decisions.Stakes) -> pd.D
 def everybody(stakes: decisions.Stakes) -> pd.DataFrame:
     """The same without a network, where everybody is called: no rate is estimated."""
     told = {"missed": 0.0, "alarmed": 1000 * (1 - stakes.prevalence)}
-    told["cost"] = decisions.blind(stakes)["call everybody"]
+    told["cost"] = decisions.baseline_costs(stakes)["call everybody"]
     return pd.DataFrame({"value": told, "low": told, "high": told})
 
 

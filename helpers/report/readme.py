@@ -96,8 +96,8 @@ def cured(results: Mapping[str, Result]) -> str:
 def checked(results: Path = config.RESULTS) -> str:
     """What the input check refuses, of films and of other things."""
     facts = record.read_facts(results, input_check.NAME)
-    told = {what: tables.percent(row) for what, row in input_check.table(facts).iterrows()}
-    turned = input_check.table(facts).loc[["turned left", "turned right", "upside down"]]
+    told = {what: tables.percent(row) for what, row in input_check.refusal_table(facts).iterrows()}
+    turned = input_check.refusal_table(facts).loc[["turned left", "turned right", "upside down"]]
     return (
         f"The check refuses {told['films']} of the {facts['test_films']} test films; of the same "
         f"films turned or upside down {tables.percent(turned.loc[turned['value'].idxmin()])}, of "
@@ -114,14 +114,14 @@ def trusted() -> str:
     lost = {title: trust_tables.loss(name) for name, title in names.items()}
     looks = trust_tables.maps()
     found = sentences.looks_by_call_told(trust_tables.maps_by_call(looks))
-    final = Study().run("final")
+    parts = calibration.calibration_table(trust_tables.calibrated(Study().run("final")))
     return "\n".join(
         [
             f"* {sentences.robustness_told(lost, broken)}",
             f"* {sentences.looks_told(trust_tables.maps_in_lungs(looks))}",
             "* Measured on lungs that our own network found, where no target was set: "
             f"{found[0].lower()}{found[1:]}",
-            f"* {sentences.calibration_told(calibration.table(trust_tables.calibrated(final)))}",
+            f"* {sentences.calibration_told(parts)}",
         ]
     )
 

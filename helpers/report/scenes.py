@@ -80,7 +80,7 @@ def member_views(axes: Sequence[Axes], told: Story) -> None:
     found = lungs.find(record.load_network(config.RESULTS, lungs.NAME), films)
     names = {"film": "the whole film", "box": "the lungs cut out"}
     for ax, (view, name), colour in zip(axes, names.items(), (GREY, config.ACCENT), strict=True):
-        bare(ax, views.look(view, films, found, config.SOURCE_SIZE)[0], colour)
+        bare(ax, views.apply(view, films, found, config.SOURCE_SIZE)[0], colour)
         ax.set_title(name, loc="center", fontweight="normal", color=colour)
 
 
@@ -126,7 +126,7 @@ def maps(part: SubFigure, told: Story) -> None:
     films, names = told.pictures[rows], told.films.table["subtype"][rows]
     seat = Study().run("final").ensemble()
     found = lungs.find(record.load_network(config.RESULTS, lungs.NAME), films)
-    drawn = explain.looks(seat, films, found)
+    drawn = explain.maps(seat, films, found)
     # To hundredths of the brightest: the last digits vary from run to run.
     drawn = np.round(drawn / drawn.max(axis=(1, 2), keepdims=True), 2)
     for column, ((plain, over), name) in enumerate(

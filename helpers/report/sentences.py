@@ -501,7 +501,7 @@ def costs_told(
             f"[{row['low']:,.0f}, {row['high']:,.0f}]"
         )
     cheapest = curve["value"].idxmin()
-    without = min(decisions.blind(stakes).items(), key=lambda pair: pair[1])
+    without = min(decisions.baseline_costs(stakes).items(), key=lambda pair: pair[1])
     return (
         f"Cost of the errors for a thousand children, {stakes.prevalence:.0%} of them sick, "
         f"{among}:\n\n" + "\n".join(told) + "\n\nThe cheapest threshold on these films would be "
@@ -870,8 +870,8 @@ def referral_told(curves: Mapping[str, pd.DataFrame]) -> str:
 
 def band_told(chosen: decisions.Band, before: pd.DataFrame, after: pd.DataFrame) -> str:
     """What the band, chosen on validation films, does on them and on test films."""
-    held = after.loc["sensitivity", "value"] >= decisions.WANTED
-    spared = after.loc["specificity", "value"] >= decisions.WANTED
+    held = after.loc["sensitivity", "value"] >= decisions.REFERRAL_TARGET
+    spared = after.loc["specificity", "value"] >= decisions.REFERRAL_TARGET
     verdict = {
         (True, True): "Both hold on the test films.",
         (True, False): "Sensitivity holds on the test films, specificity does not.",
@@ -883,7 +883,7 @@ def band_told(chosen: decisions.Band, before: pd.DataFrame, after: pd.DataFrame)
         f"{metrics.short(chosen.high)} on pneumonia; what lies between goes to the "
         "radiologist. On validation films that refers "
         f"{tables.percent(before.loc['referred'])} for a sensitivity and a specificity of "
-        f"{decisions.WANTED:.0%}; on test films it refers {tables.percent(after.loc['referred'])}, "
+        f"{decisions.REFERRAL_TARGET:.0%}; on test films it refers {tables.percent(after.loc['referred'])}, "
         f"with a sensitivity of {tables.percent(after.loc['sensitivity'])} and a specificity of "
         f"{tables.percent(after.loc['specificity'])} on what it decides. {verdict}"
     )

@@ -18,6 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from helpers import config, storage
 from helpers.data import dataset
 from helpers.evaluation import thresholds
+from helpers.evaluation.calibration import logit
 from helpers.models import lungs
 
 # Kinds of apparatus told apart; with eight, one group has fewer than ten films.
@@ -133,23 +134,19 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
         cv=folds,
         method="predict_proba",
     )[:, 1]
-    scale = LogisticRegression(C=100).fit(_logit(unseen), y[known])
+    scale = LogisticRegression(C=100).fit(logit(unseen)[:, np.newaxis], y[known])
     value = np.empty(len(y))
-    value[known] = scale.predict_proba(_logit(unseen))[:, 1]
+    value[known] = scale.predict_proba(logit(unseen)[:, np.newaxis])[:, 1]
     if not known.all():
         fresh = trees.fit(margin[known], y[known]).predict_proba(margin[~known])[:, 1]
-        value[~known] = scale.predict_proba(_logit(fresh))[:, 1]
+        value[~known] = scale.predict_proba(logit(fresh)[:, np.newaxis])[:, 1]
     return value
 
 
 def platt(told: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Platt scaling: ``told`` (n,) as probabilities that fit how often ``y`` (n,) is 1."""
-    return LogisticRegression(C=100).fit(_logit(told), y).predict_proba(_logit(told))[:, 1]
-
-
-def _logit(share: np.ndarray) -> np.ndarray:
-    share = np.clip(share, 1e-6, 1 - 1e-6)
-    return np.log(share / (1 - share))[:, np.newaxis]
+    odds = logit(told)[:, np.newaxis]
+    return LogisticRegression(C=100).fit(odds, y).predict_proba(odds)[:, 1]
 
 
 def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
@@ -231,7 +228,8 @@ def stress_figures(scores: pd.DataFrame) -> dict[str, float]:
     plain = scores[scores["role"] == "validation"].assign(weight=1.0)
     told = {}
     for name, films in (("validation", plain), ("stress", scores)):
-        called = films["probability"] >= thresholds.weighted_threshold(films)
+        cut = thresholds.operating_threshold(films, thresholds.SENSITIVITY, films["weight"])
+        called = films["probability"] >= cut
         well = films["y"] == 0
         told[f"{name} AUROC"] = sk.roc_auc_score(
             films["y"], films["probability"], sample_weight=films["weight"]

@@ -195,7 +195,7 @@ class Study:
         if self._found is None and cut:
             self._found = lungs.find(self._lung_network(films, whole), whole)
         return films, {
-            view: views.look(view, whole, self._found, recipe.side) for view in recipe.views
+            view: views.apply(view, whole, self._found, recipe.side) for view in recipe.views
         }
 
     def _lung_network(self, films: dataset.Films, whole: np.ndarray) -> keras.Model:

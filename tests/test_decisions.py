@@ -34,21 +34,12 @@ STAKES = decisions.Stakes(miss=90, alarm=10, prevalence=0.2)
 
 
 def test_cost_per_thousand(scores):
-    table = decisions.curve(scores, STAKES, [0.5])
+    table = decisions.cost_curve(scores, STAKES, [0.5])
     # 200 sick, a quarter missed: 50 x 90; 800 healthy, a third alarmed: 266.7 x 10.
     assert table.loc[0.5, "value"] == pytest.approx(50 * 90 + 800 / 3 * 10)
     assert table.loc[0.5, "low"] <= table.loc[0.5, "value"] <= table.loc[0.5, "high"]
-    assert decisions.blind(STAKES) == {"call everybody": 8000, "call nobody": 18000}
+    assert decisions.baseline_costs(STAKES) == {"call everybody": 8000, "call nobody": 18000}
     assert STAKES.threshold == pytest.approx(0.1)
-
-
-def test_a_thousand_children(scores):
-    told = decisions.thousand(scores, 0.5, STAKES)
-    assert told["found"] == pytest.approx(150)
-    assert told["missed"] == pytest.approx(50)
-    assert told["alarmed"] == pytest.approx(800 / 3)
-    assert sum(told[kind] for kind in ("found", "missed", "alarmed", "spared")) == 1000
-    assert told["cost"] == pytest.approx(decisions.curve(scores, STAKES, [0.5]).loc[0.5, "value"])
 
 
 @pytest.mark.parametrize("bad", [(0, 1, 0.5), (1, -1, 0.5), (1, 1, 0), (1, 1, 1)])
@@ -65,7 +56,7 @@ def test_net_benefit(scores):
 
 
 def test_predictive_values(scores):
-    table = decisions.predictive(scores, 0.5, [0.4])
+    table = decisions.predictive_values(scores, 0.5, [0.4])
     assert table.loc[0.4, ("PPV", "value")] == pytest.approx(0.3 / 0.5)
     assert table.loc[0.4, ("NPV", "value")] == pytest.approx(0.4 / 0.5)
     # One in ten missed, two in ten alarmed: of 10 judged 3 wrongly.
@@ -74,43 +65,43 @@ def test_predictive_values(scores):
 
 def test_the_threshold_by_cost_is_the_true_one_where_scores_are_calibrated(many):
     stakes = decisions.Stakes(miss=80, alarm=20, prevalence=float(many["y"].mean()))
-    assert decisions.best_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
+    assert decisions.cost_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
 
 
 def test_platt_scaling_leaves_calibrated_scores_and_mends_bold_ones(many):
-    scale = calibration.fit(many)
+    scale = calibration.fit_platt(many)
     assert scale.slope == pytest.approx(1, abs=0.1)
     assert scale.intercept == pytest.approx(0, abs=0.1)
-    bold = calibration.Scale(3.0, 1.0).apply(many)
-    mended = calibration.fit(bold).apply(bold)
-    assert calibration.expected_error(bold) > 0.1
-    assert calibration.expected_error(mended) < 0.03
-    assert calibration.Scale(2.0, 0.5).inverse(
-        float(calibration.Scale(2.0, 0.5).apply(many)["probability"].iloc[0])
+    bold = calibration.PlattScaling(3.0, 1.0).apply(many)
+    mended = calibration.fit_platt(bold).apply(bold)
+    assert calibration.expected_calibration_error(bold) > 0.1
+    assert calibration.expected_calibration_error(mended) < 0.03
+    assert calibration.PlattScaling(2.0, 0.5).inverse(
+        float(calibration.PlattScaling(2.0, 0.5).apply(many)["probability"].iloc[0])
     ) == pytest.approx(many["probability"].iloc[0])
     with pytest.raises(ValueError, match="both classes"):
-        calibration.fit(many[many["y"] == 1])
+        calibration.fit_platt(many[many["y"] == 1])
 
 
 def test_a_shift_of_prevalence_exchanges_the_prior_odds(many):
     even = many.head(1).assign(probability=0.5)
-    moved = calibration.shifted(even, before=0.5, after=0.2)
+    moved = calibration.shift_prevalence(even, before=0.5, after=0.2)
     assert moved["probability"].iloc[0] == pytest.approx(0.2)
-    back = calibration.shifted(moved, before=0.2, after=0.5)
+    back = calibration.shift_prevalence(moved, before=0.2, after=0.5)
     assert back["probability"].iloc[0] == pytest.approx(0.5)
     with pytest.raises(ValueError, match="between 0 and 1"):
-        calibration.shifted(even, before=0.5, after=1.0)
+        calibration.shift_prevalence(even, before=0.5, after=1.0)
 
 
 def test_the_parts_of_the_brier_score_add_up(many):
-    for scores in (many, calibration.Scale(3.0, 1.0).apply(many)):
-        parts = calibration.brier_parts(scores)
+    for scores in (many, calibration.PlattScaling(3.0, 1.0).apply(many)):
+        parts = calibration.brier_decomposition(scores)
         assert parts["Brier"] == pytest.approx(metrics.point(scores, 0.5)["Brier"])
         assert parts["Brier"] == pytest.approx(
             parts["miscalibration"] - parts["discrimination"] + parts["uncertainty"]
         )
         assert parts["miscalibration"] >= 0
-    assert calibration.brier_parts(many)["miscalibration"] < 0.005
+    assert calibration.brier_decomposition(many)["miscalibration"] < 0.005
 
 
 def test_reliability_of_calibrated_scores_holds_the_diagonal(many):
@@ -144,7 +135,7 @@ def test_members_that_say_the_same_agree_most():
 
 
 def test_the_band_keeps_what_was_wanted_where_it_was_chosen(many):
-    band = decisions.band(many, wanted=0.95)
+    band = decisions.referral_band(many, wanted=0.95)
     told = decisions.referral_outcome(many, band)["value"]
     decided = many[~band.refers(many["probability"])]
     assert band.low < band.high
@@ -158,10 +149,10 @@ def test_a_band_around_separated_classes_refers_nobody():
     scores = pd.DataFrame(
         {"y": [0, 0, 1, 1], "probability": [0.1, 0.2, 0.8, 0.9], "patient": list("abcd")}
     )
-    band = decisions.band(scores)
+    band = decisions.referral_band(scores)
     assert band.low == band.high
     told = decisions.referral_outcome(scores, band)["value"]
     assert told["referred"] == 0
     assert told["accuracy"] == 1
     with pytest.raises(ValueError, match="both classes"):
-        decisions.band(scores.head(2))
+        decisions.referral_band(scores.head(2))
