@@ -198,7 +198,7 @@ def test_sharpness_moves_towards_the_donors():
 
 def test_donors_are_typical_training_films_of_the_other_class(background):
     ours = background[background["part"] != "test"].reset_index(drop=True)
-    given = perturbations.donors(ours, ours["margin"].to_numpy(), ours["marker"].to_numpy() > 0)
+    given = perturbations.donors(ours)
     donors = ours.iloc[given]
     assert (donors["label"].to_numpy() != ours["label"].to_numpy()).all()
     assert set(donors["part"]) == {"training"}

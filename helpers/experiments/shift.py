@@ -266,7 +266,7 @@ def measure_flips(
     """
     films, pictures = dataset.load(films, config.SOURCE_SIZE)
     table = films.table.join(acquisition.read()[["margin", "marker"]], on="film")
-    given = perturbations.donors(table, table["margin"].to_numpy(), table["marker"].to_numpy() > 0)
+    given = perturbations.donors(table)
     segmenter = record.load_network(config.RESULTS, lungs.NAME)
     seats = {name: Study().run(name).ensemble() for name in networks}
     rows = []

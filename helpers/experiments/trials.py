@@ -237,7 +237,7 @@ def background(table: pd.DataFrame, pictures: np.ndarray, build: Path) -> np.nda
             build / f"background-{BACKGROUND.digest()}-{fold}",
         )
         told[ask] = fit.predict(fitted.model, pictures[ask])
-    told[rows] = acquisition.platt(told[rows], y[rows])
+    told[rows] = acquisition.platt(told[rows], y[rows], told[rows])
     return told
 
 
@@ -278,7 +278,7 @@ def bench(films: dataset.Films, margin: pd.DataFrame, network: keras.Model) -> B
     table["y"] = (table["label"] == "PNEUMONIA").astype(int)
     table["weight"] = acquisition.overlap_weights(table["y"], table["background"])
     table["role"] = roles(table)
-    given = perturbations.donors(table, table["margin"].to_numpy(), table["marker"].to_numpy() > 0)
+    given = perturbations.donors(table)
     rows = np.flatnonzero(table["role"] == "validation")
     changed = {}
     for change in perturbations.COUNTERFACTUALS:

@@ -140,7 +140,7 @@ def measure_changes(
     What is done is kept under ``build``; an interrupted run goes on there.
     """
     own = np.flatnonzero(table["part"] == "test")
-    given = perturbations.donors(table, table["margin"].to_numpy(), table["marker"].to_numpy() > 0)
+    given = perturbations.donors(table)
     plain, films = pictures[own], table["film"].iloc[own]
     told = {}
     for name in networks:

@@ -1,4 +1,4 @@
-"""What a film gives away without its lungs: marker, margin, tone; how much that tells."""
+"""What a film gives away without its lungs: marker, margin, tone, and the group it belongs to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from helpers.evaluation import thresholds
 from helpers.evaluation.calibration import logit
 from helpers.models import lungs
 
-# Kinds of apparatus told apart; with eight, one group has fewer than ten films.
-GROUPS = 5
+FOLDER, TABLE, FLIPS = "shift", "films.csv", "flips.csv"  # of the record
+GROUPS = 5  # acquisition groups; with eight, one has fewer than ten films
 FOLDS = 5
 
 # Features that need no look at the lungs, and those that describe the whole picture.
@@ -68,7 +68,7 @@ def marker(film: np.ndarray) -> tuple[slice, slice] | None:
 
 
 def top_hat(film: np.ndarray) -> np.ndarray:
-    """What is brighter than its surroundings and thinner than 9 pixels, as float."""
+    """What is brighter than what is around it and thinner than 9 pixels, as float."""
     film = film.astype(np.float32)
     return film - ndimage.grey_opening(film, size=(9, 9))
 
@@ -93,7 +93,7 @@ def features(film: np.ndarray) -> dict[str, float]:
 
 
 def groups(table: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
-    """Sort films into kinds of apparatus by marker, margin, tone and sharpness; labels unseen.
+    """Acquisition group of each film by marker, margin, tone and sharpness; labels unseen.
 
     ``table`` needs part, ``known`` the features in the same order. K-means fitted on training
     films; groups are numbered from 1 by the number of training films in them, largest first.
@@ -114,11 +114,11 @@ def margin_matrix(pictures_32: np.ndarray, known: pd.DataFrame) -> np.ndarray:
 
 
 def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
-    """Probability of pneumonia from the margin alone: the film's propensity.
+    """Probability of pneumonia from the margin alone, (n,): boosted trees, Platt scaling.
 
-    Official training films get an out-of-fold value (folds by patient), test films that of a
-    model fitted on all official training films. Boosted trees with Platt scaling, so that
-    among films of value e a share of about e has pneumonia.
+    ``table`` needs label, part, patient. Official training films get an out-of-fold value (folds
+    by patient), test films that of a model fitted on all official training films. Among films of
+    value e a share of about e has pneumonia.
     """
     y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
     known = (table["part"] != "test").to_numpy()
@@ -126,35 +126,28 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
         max_iter=60, max_leaf_nodes=6, min_samples_leaf=40, l2_regularization=5, random_state=0
     )
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=config.SEED)
-    unseen = cross_val_predict(
-        trees,
-        margin[known],
-        y[known],
-        groups=table.loc[known, "patient"],
-        cv=folds,
-        method="predict_proba",
-    )[:, 1]
-    scale = LogisticRegression(C=100).fit(logit(unseen)[:, np.newaxis], y[known])
+    data = {"X": margin[known], "y": y[known], "groups": table.loc[known, "patient"]}
+    unseen = cross_val_predict(trees, **data, cv=folds, method="predict_proba")[:, 1]
     value = np.empty(len(y))
-    value[known] = scale.predict_proba(logit(unseen)[:, np.newaxis])[:, 1]
+    value[known] = platt(unseen, y[known], unseen)
     if not known.all():
-        fresh = trees.fit(margin[known], y[known]).predict_proba(margin[~known])[:, 1]
-        value[~known] = scale.predict_proba(logit(fresh)[:, np.newaxis])[:, 1]
+        trees.fit(margin[known], y[known])
+        value[~known] = platt(unseen, y[known], trees.predict_proba(margin[~known])[:, 1])
     return value
 
 
-def platt(told: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Platt scaling: ``told`` (n,) as probabilities that fit how often ``y`` (n,) is 1."""
-    odds = logit(told)[:, np.newaxis]
-    return LogisticRegression(C=100).fit(odds, y).predict_proba(odds)[:, 1]
+def platt(scores: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """``others`` (m,) as probabilities, by Platt scaling of ``scores`` (n,) to ``y`` (n,)."""
+    odds, other = (logit(p)[:, np.newaxis] for p in (scores, others))
+    return LogisticRegression(C=100).fit(odds, y).predict_proba(other)[:, 1]
 
 
 def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Weight of each film against its propensity: 1 - e for pneumonia, e for normal.
+    """Overlap weight of each film (Li, Morgan and Zaslavsky 2018): 1 - e for pneumonia, else e.
 
-    Overlap weights (Li, Morgan and Zaslavsky 2018): under them the two classes have the same
-    margins, so what the margin tells is worth nothing, and a film whose background speaks for
-    its own class hardly counts. ``margin`` is e of ``propensity``.
+    ``margin`` is the propensity e. Under these weights both classes have the same margins: what
+    the margin says is worth nothing, and a film whose background speaks for its own class hardly
+    counts.
     """
     return np.abs(np.asarray(y) - np.asarray(margin))
 
@@ -175,28 +168,20 @@ def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     return table["patient"].isin(chosen).to_numpy() & (table["part"] == "training").to_numpy()
 
 
-FOLDER = "shift"
-
-TABLE, FLIPS = "films.csv", "flips.csv"
-
-
 def measure(films: dataset.Films) -> pd.DataFrame:
-    """What each film's background tells: film, part, features, group, margin, held_out.
+    """Describe each film's background: film, part, features, group, margin, held_out.
 
-    ``margin`` is the probability of pneumonia from the margin alone, ``group`` the kind of
-    apparatus (1 the most frequent), ``held_out`` marks the training films kept out of trials.
+    ``margin`` is the propensity from the margin, ``group`` the acquisition group (1 the most
+    frequent), ``held_out`` marks the training films kept out of trials.
     """
     films, pictures = dataset.load(films, config.SOURCE_SIZE)
     with ThreadPoolExecutor() as pool:
         known = pd.DataFrame(list(pool.map(features, pictures)))
     table = films.table[["film", "part", "label", "patient"]].reset_index(drop=True)
     margin = propensity(table, margin_matrix(lungs.resized(pictures, 32), known))
-    told = table[["film", "part"]].assign(
-        group=groups(table, known),
-        margin=margin.round(4),
-        held_out=held_out(table, margin),
-    )
-    return pd.concat([told, known.round(3)], axis=1)
+    facts = {"group": groups(table, known), "margin": margin.round(4)}
+    measured = table[["film", "part"]].assign(**facts, held_out=held_out(table, margin))
+    return pd.concat([measured, known.round(3)], axis=1)
 
 
 def write(root: Path, table: pd.DataFrame) -> Path:
@@ -215,8 +200,8 @@ def read(root: Path = config.RESULTS) -> pd.DataFrame:
 
 def weighted(scores: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
     """``scores`` (film, y, …) with background propensity, group and overlap weight."""
-    told = scores.join(read(root)[["background", "group"]], on="film")
-    return told.assign(weight=overlap_weights(told["y"], told["background"]))
+    scores = scores.join(read(root)[["background", "group"]], on="film")
+    return scores.assign(weight=overlap_weights(scores["y"], scores["background"]))
 
 
 def stress_figures(scores: pd.DataFrame) -> dict[str, float]:
@@ -226,15 +211,15 @@ def stress_figures(scores: pd.DataFrame) -> dict[str, float]:
     alike, "stress" validation and held-out films by their weight.
     """
     plain = scores[scores["role"] == "validation"].assign(weight=1.0)
-    told = {}
+    found = {}
     for name, films in (("validation", plain), ("stress", scores)):
         cut = thresholds.operating_threshold(films, thresholds.SENSITIVITY, films["weight"])
         called = films["probability"] >= cut
         well = films["y"] == 0
-        told[f"{name} AUROC"] = sk.roc_auc_score(
+        found[f"{name} AUROC"] = sk.roc_auc_score(
             films["y"], films["probability"], sample_weight=films["weight"]
         )
-        told[f"{name} specificity"] = float(
+        found[f"{name} specificity"] = float(
             1 - np.average(called[well], weights=films.loc[well, "weight"])
         )
-    return told
+    return found

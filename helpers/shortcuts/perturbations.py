@@ -1,8 +1,6 @@
-"""What is done to a film on purpose: corruptions, and counterfactuals of another apparatus.
+"""What is done to a film on purpose: corruptions, and counterfactuals of another acquisition.
 
-
-Corruptions take a film (224, 224) uint8, a strength from 1 to 5 and the number of the film, which
-decides where there are two directions; the same input gives the same output.
+Films are (224, 224) uint8. The number of a film decides where a corruption has two directions.
 """
 
 from __future__ import annotations
@@ -19,13 +17,16 @@ from helpers import config
 from helpers.shortcuts import acquisition
 
 STRENGTHS = (1, 2, 3, 4, 5)
-
-
-Corruption = Callable[[np.ndarray, int, int], np.ndarray]
+TYPICAL = 0.9  # how typical a donor's margin must be of its class, as a probability
+RING = 12  # pixels of 224 taken over from a donor's border
 
 
 def _whole(film: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(film), 0, 255).astype(np.uint8)
+
+
+def _filtered(film: np.ndarray, change: ImageFilter.Filter) -> np.ndarray:
+    return np.asarray(Image.fromarray(film).filter(change))
 
 
 def exposure(film: np.ndarray, strength: int, number: int) -> np.ndarray:
@@ -36,14 +37,12 @@ def exposure(film: np.ndarray, strength: int, number: int) -> np.ndarray:
 
 def contrast(film: np.ndarray, strength: int, number: int) -> np.ndarray:
     """Flat: the distance of each pixel from the film's mean shrunk."""
-    kept = (0.8, 0.65, 0.5, 0.4, 0.3)[strength - 1]
-    return _whole(film.mean() + kept * (film - film.mean()))
+    return _whole(film.mean() + (0.8, 0.65, 0.5, 0.4, 0.3)[strength - 1] * (film - film.mean()))
 
 
 def blur(film: np.ndarray, strength: int, number: int) -> np.ndarray:
     """Out of focus or moved: Gaussian blur, standard deviation in pixels of 224."""
-    radius = (0.5, 1.0, 1.5, 2.0, 3.0)[strength - 1]
-    return np.asarray(Image.fromarray(film).filter(ImageFilter.GaussianBlur(radius)))
+    return _filtered(film, ImageFilter.GaussianBlur((0.5, 1.0, 1.5, 2.0, 3.0)[strength - 1]))
 
 
 def noise(film: np.ndarray, strength: int, number: int) -> np.ndarray:
@@ -54,8 +53,8 @@ def noise(film: np.ndarray, strength: int, number: int) -> np.ndarray:
 
 def jpeg(film: np.ndarray, strength: int, number: int) -> np.ndarray:
     """Compressed hard: saved as JPEG of low quality."""
-    kept = io.BytesIO()
-    Image.fromarray(film).save(kept, "JPEG", quality=(60, 40, 25, 15, 8)[strength - 1])
+    quality = (60, 40, 25, 15, 8)[strength - 1]
+    Image.fromarray(film).save(kept := io.BytesIO(), "JPEG", quality=quality)
     return np.asarray(Image.open(kept))
 
 
@@ -75,32 +74,18 @@ def rotation(film: np.ndarray, strength: int, number: int) -> np.ndarray:
 def shift(film: np.ndarray, strength: int, number: int) -> np.ndarray:
     """Off centre, cut on one of four sides; shares of the side. What is uncovered is black."""
     step = round((0.03, 0.06, 0.09, 0.12, 0.15)[strength - 1] * len(film))
-    down, right = ((0, step), (0, -step), (step, 0), (-step, 0))[number % 4]
-    return np.asarray(
-        Image.fromarray(film).transform(
-            film.shape[::-1], Image.Transform.AFFINE, (1, 0, -right, 0, 1, -down)
-        )
-    )
+    return ndimage.shift(film, ((0, step), (0, -step), (step, 0), (-step, 0))[number % 4], order=0)
 
 
-def mirrored(film: np.ndarray, strength: int, number: int) -> np.ndarray:
-    """Left and right exchanged; has one strength."""
-    return film[:, ::-1].copy()
-
-
-def inverted(film: np.ndarray, strength: int, number: int) -> np.ndarray:
-    """Black and white exchanged, as some units store films; has one strength."""
-    return 255 - film
-
-
-CORRUPTIONS: dict[str, Corruption] = {
+CORRUPTIONS: dict[str, Callable[..., np.ndarray]] = {
     change.__name__: change
     for change in (exposure, contrast, blur, noise, jpeg, resolution, rotation, shift)
 }
-
-
-# Told apart from the eight: no unit takes such films, but software stores them.
-STORAGE_ERRORS: dict[str, Corruption] = {change.__name__: change for change in (mirrored, inverted)}
+# No unit takes such films, but software stores them. One strength each.
+STORAGE_ERRORS: dict[str, Callable[..., np.ndarray]] = {
+    "mirrored": lambda film, strength, number: film[:, ::-1],
+    "inverted": lambda film, strength, number: 255 - film,
+}
 
 
 def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
@@ -118,46 +103,35 @@ def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
     return np.array(made, dtype=np.uint8)
 
 
-# How typical a donor's margin must be of its class, as a probability.
-TYPICAL = 0.9
+def donors(table: pd.DataFrame) -> np.ndarray:
+    """For each film the position of its donor: a typical training film of the other class.
 
-
-RING = 12  # pixels of 224 taken over from a donor's border
-
-
-def donors(table: pd.DataFrame, margin: np.ndarray, has_marker: np.ndarray) -> np.ndarray:
-    """For each film the position of its donor, drawn among typical training films with a marker.
-
-    ``table`` needs label and part; ``margin`` as ``acquisition.propensity``; ``has_marker`` bool.
+    ``table`` needs label, part, margin (``acquisition.propensity``) and marker; a donor has one.
     """
     sick = (table["label"] == "PNEUMONIA").to_numpy()
-    typical = np.where(sick, margin, 1 - margin) > TYPICAL
-    may = typical & has_marker & (table["part"] == "training").to_numpy()
+    typical = np.where(sick, table["margin"], 1 - table["margin"]) > TYPICAL
+    may = typical & (table["part"] == "training") & (table["marker"] > 0)
     rng = np.random.default_rng(config.SEED)
-    choice = {own: rng.choice(np.flatnonzero(may & (sick != own)), len(table)) for own in (0, 1)}
+    choice = [rng.choice(np.flatnonzero(may & (sick != own)), len(table)) for own in (0, 1)]
     return np.where(sick, choice[1], choice[0])
 
 
 def marker(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
     """The donor's burnt-in letter on the film, at the place where the donor has it."""
-    place = acquisition.marker(donor)
-    if place is None:
-        return film
-    changed = film.copy()
-    letter = np.where(acquisition.top_hat(donor)[place] > 60, donor[place], 0)
-    changed[place] = np.maximum(changed[place], letter)
+    place, changed = acquisition.marker(donor), film.copy()
+    if place is not None:
+        letter = np.where(acquisition.top_hat(donor)[place] > 60, donor[place], 0)
+        changed[place] = np.maximum(changed[place], letter)
     return changed
 
 
 def unmarked(film: np.ndarray) -> np.ndarray:
-    """The film with its burnt-in letter painted over, in the tone of what surrounds it."""
-    place = acquisition.marker(film)
-    if place is None:
-        return film
-    rows, columns = (slice(max(0, edge.start - 2), edge.stop + 2) for edge in place)
-    changed = film.copy()
-    around = ndimage.grey_opening(film, size=(15, 15))
-    changed[rows, columns] = np.minimum(film, around)[rows, columns]
+    """The film with its burnt-in letter painted over, in the tone of what is around it."""
+    place, changed = acquisition.marker(film), film.copy()
+    if place is not None:
+        wider = tuple(slice(max(0, edge.start - 2), edge.stop + 2) for edge in place)
+        without = np.minimum(film, ndimage.grey_opening(film, size=(15, 15)))
+        changed[wider] = without[wider]
     return changed
 
 
@@ -171,16 +145,14 @@ def border(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
 def tone(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
     """The film with the donor's darkest and brightest tones (2nd and 98th percentile)."""
     (low, high), (dark, bright) = (np.percentile(f, [2, 98]) for f in (film, donor))
-    changed = (film - low) / max(high - low, 1) * (bright - dark) + dark
-    return np.clip(changed, 0, 255).round().astype(np.uint8)
+    return _whole((film - low) / max(high - low, 1) * (bright - dark) + dark)
 
 
 def sharpness(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
     """The film blurred or sharpened one step towards the donor."""
     own, other = (acquisition.features(f)["sharpness"] for f in (film, donor))
     sharper = ImageFilter.UnsharpMask(radius=1, percent=80, threshold=0)
-    change = sharper if other > own else ImageFilter.GaussianBlur(radius=0.8)
-    return np.asarray(Image.fromarray(film).filter(change), dtype=np.uint8)
+    return _filtered(film, sharper if other > own else ImageFilter.GaussianBlur(radius=0.8))
 
 
 COUNTERFACTUALS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
@@ -190,5 +162,4 @@ COUNTERFACTUALS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 def counterfactuals(change: str, pictures: np.ndarray, given: np.ndarray) -> np.ndarray:
     """Films (n, 224, 224) uint8 with one thing taken from the donors ``given`` (n, 224, 224)."""
-    pairs = zip(pictures, given, strict=True)
-    return np.array([COUNTERFACTUALS[change](film, donor) for film, donor in pairs], dtype=np.uint8)
+    return np.array(list(map(COUNTERFACTUALS[change], pictures, given)), dtype=np.uint8)
