@@ -1,10 +1,5 @@
 """How well a network does, with intervals; thresholds, calibration, costs and referral."""
 
-from helpers.evaluation import (
-    calibration,
-    decisions,
-    metrics,
-    thresholds,
-)
+from helpers.evaluation import calibration, decisions, metrics, thresholds
 
 __all__ = ["calibration", "decisions", "metrics", "thresholds"]

@@ -1,11 +1,5 @@
 """The networks: classifiers, lung segmentation, input check."""
 
-from helpers.models import (
-    classifiers,
-    ensemble,
-    input_check,
-    lungs,
-    views,
-)
+from helpers.models import classifiers, ensemble, input_check, lungs, views
 
 __all__ = ["classifiers", "ensemble", "input_check", "lungs", "views"]

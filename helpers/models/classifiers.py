@@ -1,27 +1,18 @@
-"""One builder a network; all take (side, side, 1) intensities 0..255 and give a probability."""
+"""One builder a network; all take (side, side, 1) intensities 0..255 and give a probability.
+
+Those of the first study, dense to CNN 5, are written out whole, to be read side by side.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 
 import keras
 import pandas as pd
 from keras import layers
 from sklearn.dummy import DummyClassifier
-
-Activation = Callable[[], layers.Layer]
-
-
-def _input(side: int) -> tuple[keras.Input, keras.KerasTensor]:
-    film = keras.Input(shape=(side, side, 1), name="film")
-    return film, layers.Rescaling(scale=1 / 255)(film)
-
-
-def _output(features: keras.KerasTensor) -> keras.KerasTensor:
-    return layers.Dense(units=1, activation="sigmoid", name="pneumonia")(features)
 
 
 def dummy(side: int) -> DummyClassifier:
@@ -31,68 +22,116 @@ def dummy(side: int) -> DummyClassifier:
 
 def dense(side: int) -> keras.Model:
     """Fully connected network of 20, 7 and 5 units; sees pixels, not neighbourhoods."""
-    film, x = _input(side)
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
     x = layers.Flatten()(x)
-    for units in (20, 7, 5):
-        x = layers.Dense(units=units, activation="relu")(x)
-    return keras.Model(inputs=film, outputs=_output(x), name="dense")
-
-
-def _two_blocks(side: int, dropout: float, name: str) -> keras.Model:
-    """32 and 64 filters, each block halved by pooling, then 64 units: CNN 1 and CNN 2."""
-    film, x = _input(side)
-    for filters in (32, 64):
-        x = layers.Conv2D(filters=filters, kernel_size=3, activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-        x = layers.Dropout(rate=dropout)(x) if dropout else x
-    x = layers.Flatten()(x)
-    x = layers.Dense(units=64, activation="relu")(x)
-    x = layers.Dropout(rate=dropout)(x) if dropout else x
-    return keras.Model(inputs=film, outputs=_output(x), name=name)
+    x = layers.Dense(units=20, activation="relu")(x)
+    x = layers.Dense(units=7, activation="relu")(x)
+    x = layers.Dense(units=5, activation="relu")(x)
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="dense")
 
 
 def cnn_1(side: int) -> keras.Model:
     """Two convolution blocks: the first network that sees neighbourhoods."""
-    return _two_blocks(side, dropout=0.0, name="cnn_1")
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
+    x = layers.Conv2D(filters=32, kernel_size=3, activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Conv2D(filters=64, kernel_size=3, activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(units=64, activation="relu")(x)
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="cnn_1")
 
 
 def cnn_2(side: int) -> keras.Model:
-    """CNN 1 with dropout .25 after each block and after the dense layer."""
-    return _two_blocks(side, dropout=0.25, name="cnn_2")
-
-
-def _three_blocks(side: int, first_dropout: bool, activation: Activation, name: str) -> keras.Model:
-    """32, 64, 64 filters with pooling that keeps odd borders: CNN 3, CNN 4 and CNN 5."""
-    film, x = _input(side)
-    for filters, dropout in ((32, first_dropout), (64, True), (64, True)):
-        x = layers.Conv2D(filters=filters, kernel_size=3)(x)
-        x = activation()(x)
-        x = layers.MaxPooling2D(padding="same")(x)
-        x = layers.Dropout(rate=0.25)(x) if dropout else x
-    x = layers.Flatten()(x)
-    x = activation()(layers.Dense(units=64)(x))
+    """CNN 1 with dropout after each block and after the dense layer."""
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
+    x = layers.Conv2D(filters=32, kernel_size=3, activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
     x = layers.Dropout(rate=0.25)(x)
-    return keras.Model(inputs=film, outputs=_output(x), name=name)
+    x = layers.Conv2D(filters=64, kernel_size=3, activation="relu")(x)
+    x = layers.MaxPooling2D()(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(units=64, activation="relu")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="cnn_2")
 
 
 def cnn_3(side: int) -> keras.Model:
-    """Three blocks: deeper, yet with a third of CNN 1's parameters."""
-    return _three_blocks(side, first_dropout=False, activation=layers.ReLU, name="cnn_3")
+    """Three blocks: deeper, yet with a third of CNN 1's parameters. Pooling keeps odd borders."""
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
+    x = layers.Conv2D(filters=32, kernel_size=3)(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Conv2D(filters=64, kernel_size=3)(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Conv2D(filters=64, kernel_size=3)(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(units=64)(x)
+    x = layers.ReLU()(x)
+    x = layers.Dropout(rate=0.25)(x)
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="cnn_3")
 
 
 def cnn_4(side: int) -> keras.Model:
     """CNN 3 with dropout after the first block too; its recipe adds augmentation."""
-    return _three_blocks(side, first_dropout=True, activation=layers.ReLU, name="cnn_4")
-
-
-def leaky() -> layers.Layer:
-    """LeakyReLU with the slope .3 that was Keras's default when the first study was made."""
-    return layers.LeakyReLU(negative_slope=0.3)
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
+    x = layers.Conv2D(filters=32, kernel_size=3)(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Conv2D(filters=64, kernel_size=3)(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Conv2D(filters=64, kernel_size=3)(x)
+    x = layers.ReLU()(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(units=64)(x)
+    x = layers.ReLU()(x)
+    x = layers.Dropout(rate=0.25)(x)
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="cnn_4")
 
 
 def cnn_5(side: int) -> keras.Model:
-    """CNN 4 with LeakyReLU: units that fall silent keep a gradient."""
-    return _three_blocks(side, first_dropout=True, activation=leaky, name="cnn_5")
+    """CNN 4 with LeakyReLU, of the slope .3 that was Keras's default when it was first made."""
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
+    x = layers.Conv2D(filters=32, kernel_size=3)(x)
+    x = layers.LeakyReLU(negative_slope=0.3)(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Conv2D(filters=64, kernel_size=3)(x)
+    x = layers.LeakyReLU(negative_slope=0.3)(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Conv2D(filters=64, kernel_size=3)(x)
+    x = layers.LeakyReLU(negative_slope=0.3)(x)
+    x = layers.MaxPooling2D(padding="same")(x)
+    x = layers.Dropout(rate=0.25)(x)
+    x = layers.Flatten()(x)
+    x = layers.Dense(units=64)(x)
+    x = layers.LeakyReLU(negative_slope=0.3)(x)
+    x = layers.Dropout(rate=0.25)(x)
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="cnn_5")
 
 
 def _convolve(x: keras.KerasTensor, filters: int, size: int, strides: int = 1) -> keras.KerasTensor:
@@ -119,33 +158,30 @@ def final(side: int) -> keras.Model:
     Global average pooling leaves no place for position-bound weights, so it has fewer
     parameters than CNN 1 though it is nine convolutions deep.
     """
-    film, x = _input(side)
+    film = keras.Input(shape=(side, side, 1), name="film")
+    x = layers.Rescaling(scale=1 / 255)(film)
     x = layers.ReLU()(_convolve(x, filters=24, size=5, strides=2))
     for filters in (24, 48, 96, 192):
         x = _residual(x, filters)
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(rate=0.5)(x)
-    return keras.Model(inputs=film, outputs=_output(x), name="final")
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="final")
 
 
 def mobilenet(side: int) -> keras.Model:
-    """MobileNetV2 (Sandler et al. 2018) with ImageNet weights, a new output; for trials.
-
-    The weights are read from the file that ``STUDY_IMAGENET`` names, else Keras fetches them.
-    """
+    """MobileNetV2 (Sandler et al. 2018) with ImageNet weights, a new output; for trials."""
     film = keras.Input(shape=(side, side, 1), name="film")
-    x = layers.Rescaling(scale=1 / 127.5, offset=-1.0)(layers.Concatenate()([film] * 3))
-    weights = os.environ.get("STUDY_IMAGENET") or "imagenet"
-    trained = keras.applications.MobileNetV2(weights=weights)
-    body = keras.applications.MobileNetV2(input_tensor=x, include_top=False, weights=None)
+    x = layers.Concatenate()([film, film, film])
+    x = layers.Rescaling(scale=1 / 127.5, offset=-1.0)(x)
+    body = keras.applications.MobileNetV2(input_tensor=x, include_top=False, weights="imagenet")
     for layer in body.layers:
-        if layer.weights:
-            layer.set_weights(trained.get_layer(layer.name).get_weights())
         if isinstance(layer, layers.BatchNormalization):
             layer.momentum = 0.9  # with .999 a few hundred steps leave the photographs' statistics
     x = layers.GlobalAveragePooling2D()(body.output)
     x = layers.Dropout(rate=0.5)(x)
-    return keras.Model(inputs=film, outputs=_output(x), name="mobilenet")
+    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
+    return keras.Model(inputs=film, outputs=sick, name="mobilenet")
 
 
 BUILDERS: dict[str, Callable[[int], keras.Model | DummyClassifier]] = {
@@ -155,11 +191,7 @@ BUILDERS: dict[str, Callable[[int], keras.Model | DummyClassifier]] = {
 
 
 def build(name: str, side: int) -> keras.Model | DummyClassifier:
-    """Build the network ``name`` for films of ``side`` pixels.
-
-    Raises:
-        ValueError: there is no network of that name.
-    """
+    """Build the network ``name`` for films of ``side`` pixels; ValueError if there is none."""
     if name not in BUILDERS:
         raise ValueError(f"no network {name!r}; there are {', '.join(BUILDERS)}")
     return BUILDERS[name](side)
@@ -171,16 +203,12 @@ def summary(model: keras.Model, kinds: tuple[str, ...] = ()) -> pd.DataFrame:
     ``kinds`` restricts the rows (not the total) to these classes of layers.
     """
     rows = [
-        {
-            "layer": layer.__class__.__name__,
-            "output": " × ".join(str(side) for side in layer.output.shape[1:]),
-            "parameters": layer.count_params(),
-        }
+        (type(layer).__name__, " × ".join(map(str, layer.output.shape[1:])), layer.count_params())
         for layer in model.layers
-        if not kinds or layer.__class__.__name__ in kinds
+        if not kinds or type(layer).__name__ in kinds
     ]
-    total = {"layer": "whole network", "output": "", "parameters": model.count_params()}
-    return pd.DataFrame([*rows, total]).set_index("layer")
+    rows.append(("whole network", "", model.count_params()))
+    return pd.DataFrame(rows, columns=["layer", "output", "parameters"]).set_index("layer")
 
 
 # What makes two layers of the same class compute different things.
@@ -196,9 +224,9 @@ def fingerprint(name: str, side: int) -> str:
     Changes when a builder changes, so that a record of the network as it was is noticed.
     """
     network = build(name, side)
-    layers_told = [
-        [layer.__class__.__name__, {k: v for k, v in layer.get_config().items() if k in _DECISIVE}]
+    described = [
+        [type(layer).__name__, {k: v for k, v in layer.get_config().items() if k in _DECISIVE}]
         for layer in getattr(network, "layers", [])
     ]
-    text = json.dumps([name, side, layers_told], sort_keys=True, default=str)
+    text = json.dumps([name, side, described], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
