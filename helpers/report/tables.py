@@ -1,14 +1,16 @@
-"""Tables and numbers as text: how a share, an interval, a difference is written."""
+"""Tables and numbers for what people read: how a share is written, and the facts of the record."""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from helpers import config
-from helpers.evaluation import metrics
+from helpers.evaluation import decisions, metrics
+from helpers.experiments import shift, trust, trust_tables
 from helpers.models import classifiers
 from helpers.training import recipes
 from helpers.training.study import Result
@@ -49,11 +51,10 @@ def clear(row: pd.Series) -> bool:
 
 def line(result: Result, part: str = "validation") -> str:
     """One line on a network for the terminal, at the threshold chosen on validation."""
-    scores, table = result.scores(part), result.estimate(part)
-    told = ", ".join(
-        f"{name} {share(table.loc[name])}" for name in ("AUROC", "sensitivity", "specificity")
-    )
-    return f"{result.recipe.title} on {len(scores):,} {part} films: {told}"
+    table = result.estimate(part)
+    figures = [f"{n} {share(table.loc[n])}" for n in ("AUROC", "sensitivity", "specificity")]
+    films = f"{len(result.scores(part)):,} {part} films"
+    return f"{result.recipe.title} on {films}: {', '.join(figures)}"
 
 
 def layers(first: str, second: str) -> pd.DataFrame:
@@ -67,12 +68,12 @@ def layers(first: str, second: str) -> pd.DataFrame:
     if "ReLU" not in tables[0].index:
         tables[1] = tables[1].drop("ReLU", errors="ignore")
     rows = [list(table.reset_index().itertuples(index=False, name=None)) for table in tables]
-    told = []
+    changed = []
     for kind, a, b, c, d in difflib.SequenceMatcher(None, *rows, autojunk=False).get_opcodes():
         if kind != "equal":
-            told += [("gone", *row) for row in rows[0][a:b]]
-            told += [("new", *row) for row in rows[1][c:d]]
-    return pd.DataFrame(told, columns=["", "layer", "output", "parameters"]).set_index("")
+            changed += [("gone", *row) for row in rows[0][a:b]]
+            changed += [("new", *row) for row in rows[1][c:d]]
+    return pd.DataFrame(changed, columns=["", "layer", "output", "parameters"]).set_index("")
 
 
 def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
@@ -83,3 +84,49 @@ def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
     text.index = pd.Index(table["study"] + ", " + table["detail"], name="who")
     text.loc["this study, final network"] = metrics.written(ours)[names]
     return text
+
+
+def targets(final: Result, root: Path = config.RESULTS) -> pd.DataFrame:
+    """What the final network was to reach, fixed beforehand: target, result (text), reached."""
+    test, rows = final.estimate("test"), {}
+    for metric, (least, hoped) in shift.TARGETS.items():
+        wanted = f"at least {metrics.short(least)} (hoped for: {metrics.short(hoped)})"
+        rows[metric] = (wanted, share(test.loc[metric]), test.loc[metric, "value"] >= least)
+    rest, what = referred(final), f"accuracy with {trust_tables.REFERRED:.0%} referred"
+    wanted = f"at least {trust_tables.DECIDED:.0%}"
+    rows[what] = (wanted, percent(rest), rest["value"] >= trust_tables.DECIDED)
+    early, last = (trust_tables.loss(name, root) for name in (trust.REFERENCE, "final"))
+    wanted = f"at most {trust_tables.LOSS:.0%}, less than CNN 5 ({early['value']:.1%})"
+    reached = last["value"] <= trust_tables.LOSS and last["value"] < early["value"]
+    rows["AUROC lost on corrupted films"] = (wanted, percent(last), reached)
+    inside = trust_tables.maps_in_lungs(trust_tables.maps(root)).loc["Grad-CAM"]
+    last, times = inside.loc["final"].rename({"inside": "value"}), _times(inside)
+    wanted = f"at least {trust_tables.INSIDE:.0%}, {trust_tables.TIMES} times CNN 5's"
+    reached = last["value"] >= trust_tables.INSIDE and times >= trust_tables.TIMES
+    rows["Grad-CAM inside drawn lungs"] = (wanted, f"{percent(last)}, {times:.2f} times", reached)
+    return pd.DataFrame(rows, index=["target", "result", "reached"]).T
+
+
+def _times(inside: pd.DataFrame) -> float:
+    """How many times CNN 5's share of the map lies in the lungs."""
+    return inside.loc["final", "inside"] / inside.loc[trust.REFERENCE, "inside"]
+
+
+def referred(final: Result) -> pd.Series:
+    """Accuracy on the rest with the least certain test films referred, by the better order."""
+    scores = final.scores("test")
+    members = final.seeds("test").loc[scores["film"]]
+    orders = (decisions.certainty(scores, final.threshold), decisions.agreement(members))
+    curves = [decisions.referral_curve(scores, final.threshold, order) for order in orders]
+    rows = [curve.loc[trust_tables.REFERRED] for curve in curves]
+    return max(rows, key=lambda row: row["value"])
+
+
+def explained(found: Mapping[str, Result]) -> pd.Series:
+    """Share of each earlier network's fall in specificity that the films' margins explain."""
+    shares = {}
+    for result in list(found.values())[1:-1]:
+        scores = (result.scores(part) for part in ("validation", "test"))
+        before, expected, after = shift.explained(*scores, result.threshold)["value"]
+        shares[result.recipe.title] = (before - expected) / (before - after)
+    return pd.Series(shares).clip(lower=0)
