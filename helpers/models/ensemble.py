@@ -18,9 +18,9 @@ def predict(model: keras.Model, pictures: np.ndarray, mirrored: bool = False) ->
     ``mirrored`` gives the mean of the answers to a film and to its mirror image.
     """
     films = generators.test_set(pictures, batch_size=128)
-    ways = [films, films.map(lambda x: x[:, :, ::-1])] if mirrored else [films]
-    told = [model.predict(batches, verbose=0)[:, 0].astype(np.float64) for batches in ways]
-    return np.mean(told, axis=0)
+    asked = [films, films.map(lambda x: x[:, :, ::-1])] if mirrored else [films]
+    answers = [model.predict(batches, verbose=0)[:, 0].astype(np.float64) for batches in asked]
+    return np.mean(answers, axis=0)
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Ensemble:
 
     def seen(self, pictures: np.ndarray, found: Found) -> dict[str, np.ndarray]:
         """Films (n, 224, 224) uint8 as each of the members' views shows them."""
-        wanted = {view for _, view in self.members}
-        return {view: views.apply(view, pictures, found, self.side) for view in sorted(wanted)}
+        wanted = sorted({view for _, view in self.members})
+        return {view: views.apply(view, pictures, found, self.side) for view in wanted}
 
     def each(self, pictures: np.ndarray, found: Found) -> np.ndarray:
         """Every member's probability of pneumonia, (members, n)."""

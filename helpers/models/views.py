@@ -17,16 +17,9 @@ RIM = 0.03
 RING = 0.125
 
 
-def _mask(found: Found, row: int, side: int, rim: float) -> np.ndarray:
-    """The lungs of one film as (side, side) bool, widened by ``rim`` of the side."""
-    image = Image.fromarray(found.masks[row].astype(np.uint8) * 255)
-    mask = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR)) > 127
-    return ndimage.binary_dilation(mask, iterations=max(1, round(rim * side)))
-
-
 def film(picture: np.ndarray, found: Found | None, row: int, side: int) -> np.ndarray:
     """The whole film."""
-    return lungs.cut(picture, np.array([0.0, 1.0, 0.0, 1.0]), side)
+    return lungs.cut(picture, lungs.WHOLE_FILM, side)
 
 
 def box(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
@@ -35,14 +28,16 @@ def box(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
 
 
 def equalised(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
-    """The box with its grey levels spread evenly: no tone of an apparatus is left."""
+    """The box with its grey levels spread evenly: no tone of an X-ray unit is left."""
     cut = Image.fromarray(box(picture, found, row, side))
     return np.asarray(ImageOps.equalize(cut), dtype=np.uint8)
 
 
 def blackened(picture: np.ndarray, found: Found, row: int, inside: bool) -> np.ndarray:
     """The film with its lungs blacked out (``inside``), or with all but its lungs."""
-    lung = _mask(found, row, len(picture), RIM)
+    side = len(picture)
+    outline = lungs.cut(found.masks[row].astype(np.uint8) * 255, lungs.WHOLE_FILM, side) > 127
+    lung = ndimage.binary_dilation(outline, iterations=max(1, round(RIM * side)))
     return np.where(lung == inside, 0, picture).astype(np.uint8)
 
 

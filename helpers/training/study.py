@@ -219,7 +219,7 @@ class Study:
         epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
         start = time.perf_counter()
         with progress.epochs("Finding the lungs", epochs, silent=not self._tell) as bar:
-            model, judged = lungs.learn(films.table, whole, epochs, told=bar.update)
+            model, judged = lungs.learn(films.table, whole, epochs, on_epoch=bar.update)
         facts = {
             "films_digest": manifest.digest(films.table),
             "schedule": self.schedule,
