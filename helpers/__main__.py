@@ -55,8 +55,8 @@ def trials(arguments: argparse.Namespace) -> str:
     from helpers.data import dataset
     from helpers.experiments import trials
 
-    bench = trials.prepare(dataset.at_hand(), config.RESULTS, config.BUILD / "trials")
-    trials.run_all(bench, config.RESULTS, config.BUILD / "trials", arguments.recipes, _tell)
+    build = config.BUILD / "trials"
+    trials.run_all(dataset.at_hand(), config.RESULTS, build, arguments.recipes, _tell)
     return f"{len(arguments.recipes or trials.TRIALS)} trials are in data/results/trials"
 
 

@@ -11,7 +11,7 @@ from keras import layers
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import decisions, metrics
-from helpers.experiments import trust, trust_tables
+from helpers.experiments import bench, trust, trust_tables
 from helpers.models import classifiers, views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
@@ -36,10 +36,10 @@ def looks():
 
 def test_every_test_film_has_an_answer_to_every_change(changed):
     facts = manifest.read()
-    expected = set(trust.CORRUPTED) | set(trust.ABLATIONS)
-    assert len(trust.CORRUPTED) == 8 * 5 + 2
+    expected = set(bench.CORRUPTED) | set(bench.ABLATIONS)
+    assert len(bench.CORRUPTED) == 8 * 5 + 2
     for table in changed.values():
-        assert set(table.columns) == expected | {trust.PLAIN}
+        assert set(table.columns) == expected | {bench.PLAIN}
         assert set(table.index) == set(facts.loc[facts["part"] == "test", "film"])
         assert table.notna().all(axis=None)
         assert ((table >= 0) & (table <= 1)).all(axis=None)
@@ -48,7 +48,7 @@ def test_every_test_film_has_an_answer_to_every_change(changed):
 def test_unchanged_films_get_what_the_final_network_was_recorded_to_say(changed):
     said = Study().run("final").scores("test").set_index("film")["probability"]
     np.testing.assert_allclose(
-        changed["final"][trust.PLAIN], said[changed["final"].index], atol=2e-5
+        changed["final"][bench.PLAIN], said[changed["final"].index], atol=2e-5
     )
 
 
@@ -61,7 +61,7 @@ def test_the_witness_is_cnn_5_as_it_is_defined_and_about_as_good(changed):
     assert facts["network_digest"] == classifiers.fingerprint(recipe.builder, recipe.side)
     result = Study().run("cnn_5")
     assert facts["seed"] == result.chosen
-    scores = trust_tables.scores(changed["cnn_5"])[trust.PLAIN]
+    scores = trust_tables.scores("cnn_5")[bench.PLAIN]
     per_seed = metrics.by_seed(result.seeds("test"), result.scores("test"))["AUROC"]
     auroc = metrics.point(scores, 0.5)["AUROC"]
     assert per_seed.min() - 0.02 < auroc < per_seed.max() + 0.02
@@ -94,7 +94,7 @@ def test_a_network_that_changes_nothing_flips_nothing_and_loses_nothing(tmp_path
     folder.mkdir()
     same = changed["final"].copy()
     for column in same:
-        same[column] = same[trust.PLAIN]
+        same[column] = same[bench.PLAIN]
     same.to_csv(folder / "final.csv")
     assert trust_tables.loss("final", tmp_path)["value"] == pytest.approx(0)
     table = trust_tables.robustness("final", 0.5, tmp_path)
@@ -105,7 +105,7 @@ def test_the_loss_of_a_network_that_guesses_is_known(tmp_path, changed):
     folder = tmp_path / trust.FOLDER
     folder.mkdir()
     blind = changed["final"].copy()
-    for column in blind.columns.drop(trust.PLAIN):
+    for column in blind.columns.drop(bench.PLAIN):
         blind[column] = 0.5
     blind.to_csv(folder / "final.csv")
     plain = trust_tables.robustness("final", 0.5, tmp_path)["AUROC"].max()
@@ -181,7 +181,7 @@ class Segmenter:
 
 
 @pytest.fixture
-def bench():
+def few():
     rng = np.random.default_rng(0)
     pictures = rng.integers(60, 180, (12, 224, 224)).astype(np.uint8)
     table = pd.DataFrame(
@@ -193,21 +193,20 @@ def bench():
             "marker": 1,
         }
     )
-    seats = {"a": Ensemble("a", "A", 32, 0.5, ((bright(), "film"),))}
-    return table, pictures, seats
+    return bench.Bench(table, pictures, Segmenter())
 
 
-def test_measuring_resumes_where_it_was_interrupted(bench, tmp_path):
-    table, pictures, seats = bench
+def test_measuring_resumes_where_it_was_interrupted(few, tmp_path):
+    networks = {"a": Ensemble("a", "A", 32, 0.5, ((bright(), "film"),))}
     told: list[str] = []
-    first = trust.measure_changes(table, pictures, seats, Segmenter(), tmp_path, told.append)["a"]
+    first = trust.measure_changes(few, networks, tmp_path, told.append)["a"]
     assert list(first.index) == ["film 8", "film 9", "film 10", "film 11"]
     assert len(told) == first.shape[1]
-    assert first["lungs blacked out"].mean() < first[trust.PLAIN].mean()
-    assert (first["inverted"] != first[trust.PLAIN]).all()
+    assert first["lungs blacked out"].mean() < first[bench.PLAIN].mean()
+    assert (first["inverted"] != first[bench.PLAIN]).all()
     first.drop(columns=["blur 3"]).to_csv(tmp_path / "a.csv")
     told.clear()
-    again = trust.measure_changes(table, pictures, seats, Segmenter(), tmp_path, told.append)["a"]
+    again = trust.measure_changes(few, networks, tmp_path, told.append)["a"]
     assert len(told) == 1
     pd.testing.assert_frame_equal(again, first, check_exact=False, atol=1e-5)
 

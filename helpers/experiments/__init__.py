@@ -1,5 +1,5 @@
 """What was tried and measured on the way: trials, shift, trust and its tables."""
 
-from helpers.experiments import shift, trials, trust, trust_tables
+from helpers.experiments import bench, shift, trials, trust, trust_tables
 
-__all__ = ["shift", "trials", "trust", "trust_tables"]
+__all__ = ["bench", "shift", "trials", "trust", "trust_tables"]

@@ -1,4 +1,4 @@
-"""Chapter 9's tables, read from what ``trust`` recorded: what breaks a network, where it looks."""
+"""What ``trust`` recorded, read back: what breaks a network, where it looks, its errors."""
 
 from __future__ import annotations
 
@@ -10,17 +10,22 @@ import pandas as pd
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import calibration, decisions, metrics
-from helpers.experiments import trust
+from helpers.experiments import bench, trust
 from helpers.shortcuts import acquisition, perturbations
 from helpers.training import record
 from helpers.training.study import Result, Study
 
-METRICS = ("AUROC", "sensitivity", "specificity")
-# What was to be reached; fixed before it was measured.
+# What was to be reached, fixed before it was measured: relative loss of AUROC on corrupted films,
+# accuracy with a share referred; Grad-CAM's share inside the lungs, and how many times CNN 5's.
 LOSS, DECIDED, REFERRED = 0.03, 0.97, 0.20
+INSIDE, TIMES = 0.60, 1.5
 
 
-# -- films changed ---------------------------------------------------------------------------
+def _recorded(file: str, root: Path) -> pd.DataFrame:
+    path = root / trust.FOLDER / file
+    if not path.is_file():
+        raise record.RecordError(f"{path}: not recorded; run `make trust`")
+    return pd.read_csv(path)
 
 
 def answers(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
@@ -29,39 +34,29 @@ def answers(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
     Raises:
         RecordError: not recorded.
     """
-    path = root / trust.FOLDER / f"{name}.csv"
-    if not path.is_file():
-        raise record.RecordError(f"{path}: not recorded; run `make trust`")
-    return pd.read_csv(path, index_col="film")
+    return _recorded(f"{name}.csv", root).set_index("film")
 
 
 def thresholds(root: Path = config.RESULTS) -> dict[str, float]:
     """The operating points of the two networks, by name."""
-    reference = record.read_facts(root / trust.FOLDER, trust.REFERENCE)
-    return {
-        trust.REFERENCE: reference["threshold"],
-        "final": Study(results=root).run("final").threshold,
-    }
+    early = record.read_facts(root / trust.FOLDER, trust.REFERENCE)["threshold"]
+    return {trust.REFERENCE: early, "final": Study(results=root).run("final").threshold}
 
 
-def scores(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Scores as ``evaluation`` takes them for each change of ``changed``."""
-    facts = manifest.read().set_index("film").loc[table.index, ["label", "patient"]]
-    facts = facts.assign(y=facts["label"].eq("PNEUMONIA").astype(int)).reset_index()
+def scores(name: str, root: Path = config.RESULTS) -> dict[str, pd.DataFrame]:
+    """One network's scores, as ``evaluation`` takes them, for each change."""
+    table = answers(name, root)
+    facts = manifest.read().set_index("film").loc[table.index, ["label", "patient"]].reset_index()
+    facts["y"] = facts["label"].eq("PNEUMONIA").astype(int)
     return {change: facts.assign(probability=table[change].to_numpy()) for change in table}
 
 
 def robustness(name: str, threshold: float, root: Path = config.RESULTS) -> pd.DataFrame:
-    """METRICS of one network under each corruption and strength: index (corruption, strength).
-
-    Strength 0 is the film as it is; one row of it for each corruption.
-    """
-    scored, rows = scores(answers(name, root)), {}
-    for corruption in (*perturbations.CORRUPTIONS, *perturbations.STORAGE_ERRORS):
-        rows[corruption, 0] = metrics.point(scored[trust.PLAIN], threshold)
-    for column, (corruption, strength) in trust.CORRUPTED.items():
-        rows[corruption, strength] = metrics.point(scored[column], threshold)
-    table = pd.DataFrame(rows).T[list(METRICS)].sort_index()
+    """AUROC, sensitivity, specificity under each (corruption, strength); 0 is the film as it is."""
+    points = {change: metrics.point(of, threshold) for change, of in scores(name, root).items()}
+    rows = {(corruption, 0): points[bench.PLAIN] for corruption, _ in bench.CORRUPTED.values()}
+    rows |= {key: points[change] for change, key in bench.CORRUPTED.items()}
+    table = pd.DataFrame(rows).T[["AUROC", "sensitivity", "specificity"]].sort_index()
     return table.rename_axis(index=["corruption", "strength"])
 
 
@@ -70,42 +65,39 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
 
     (AUROC as it is - AUROC corrupted) / AUROC as it is; paired bootstrap over patients.
     """
-    table = answers(name, root)
-    facts = manifest.read().set_index("film").loc[table.index]
-    y = facts["label"].eq("PNEUMONIA").to_numpy().astype(int)
-    drawn = metrics.patient_weights(facts["patient"], count=500)
-    weights = np.vstack([np.ones(len(y)), drawn])
-    columns = [c for c, (name, _) in trust.CORRUPTED.items() if name in perturbations.CORRUPTIONS]
-    auroc = {
-        c: metrics.weighted_metrics(y, table[c].to_numpy(), 0.5, weights)["AUROC"]
-        for c in (trust.PLAIN, *columns)
-    }
-    relative = np.mean([1 - auroc[c] / auroc[trust.PLAIN] for c in columns], axis=0)
-    low, high = np.percentile(relative[1:], [2.5, 97.5])
+    scored = scores(name, root)
+    drawn = metrics.patient_weights(scored[bench.PLAIN]["patient"], count=500)
+    weights = np.vstack([np.ones(drawn.shape[1]), drawn])
+
+    def auroc(change: str) -> np.ndarray:
+        y, probability = (scored[change][column].to_numpy() for column in ("y", "probability"))
+        return metrics.weighted_metrics(y, probability, 0.5, weights)["AUROC"]
+
+    columns = [c for c, (name, _) in bench.CORRUPTED.items() if name in perturbations.CORRUPTIONS]
+    relative = 1 - np.mean([auroc(change) for change in columns], axis=0) / auroc(bench.PLAIN)
+    low, high = metrics.interval(relative[1:])
     return pd.Series({"value": relative[0], "low": low, "high": high})
 
 
 def ablations(root: Path = config.RESULTS) -> pd.DataFrame:
-    """AUROC and share of decisions that flip, for each change of what the network may use.
-
-    Index: the change; columns (network; AUROC, flips, called).
-    """
+    """AUROC, decisions that flip, films called sick (network, figure) after each ablation."""
     columns = {}
     for name, title in trust.titles().items():
-        scored, cut = scores(answers(name, root)), thresholds(root)[name]
-        before, rows = scored[trust.PLAIN]["probability"] >= cut, {}
-        for change in (trust.PLAIN, *trust.ABLATIONS):
-            after = scored[change]["probability"] >= cut
-            rows[change] = {
+        scored, cut = scores(name, root), thresholds(root)[name]
+        called = {change: of["probability"] >= cut for change, of in scored.items()}
+        rows = {
+            change: {
                 "AUROC": metrics.point(scored[change], cut)["AUROC"],
-                "flips": float(np.mean(after != before)),
-                "called sick": float(after.mean()),
+                "flips": np.mean(called[change] != called[bench.PLAIN]),
+                "called sick": called[change].mean(),
             }
+            for change in (bench.PLAIN, *bench.ABLATIONS)
+        }
         columns[title] = pd.DataFrame(rows).T
     return pd.concat(columns, axis=1)
 
 
-# -- whom it fails ---------------------------------------------------------------------------
+# -- whom it fails, when to ask --------------------------------------------------------------
 
 
 def error_films(
@@ -115,47 +107,42 @@ def error_films(
 
     ``shown`` is a bool by film name. Columns of ``scores`` with certainty and remark.
     """
-    scores = result.scores("test")
-    wrong = (scores["probability"] >= result.threshold) != (scores["y"] == 1)
-    scores = scores.assign(certainty=decisions.certainty(scores, result.threshold))
-    worst = scores[wrong & scores["film"].map(shown).eq(True)].nlargest(count, "certainty")
+    scored = result.scores("test")
+    scored["certainty"] = decisions.certainty(scored, result.threshold)
+    wrong = (scored["probability"] >= result.threshold) != (scored["y"] == 1)
+    worst = scored[wrong & scored["film"].map(shown).eq(True)].nlargest(count, "certainty")
     facts = acquisition.read(root)
-    return worst.assign(remark=[_remark(facts.loc[film], facts) for film in worst["film"]])
+    trained = facts[facts["part"] == "training"]
+    return worst.assign(remark=[_remark(facts.loc[film], trained) for film in worst["film"]])
 
 
-def _remark(film: pd.Series, everything: pd.DataFrame) -> str:
+def _remark(film: pd.Series, trained: pd.DataFrame) -> str:
     """What can be measured of one film that may explain an error."""
-    trained = everything[everything["part"] == "training"]
-    told = [f"group {film['group']:.0f}"]
-    for column, low, high in (
-        ("sharpness", "blurred", "sharp"),
-        ("tone_50", "dark", "pale"),
-    ):
-        place = (trained[column] < film[column]).mean()
-        told += [low] * bool(place < 0.1) + [high] * bool(place > 0.9)
-    told += ["sick surround"] * bool(film["margin"] > 0.5)
-    return ", ".join(told)
-
-
-# -- when to ask -----------------------------------------------------------------------------
+    place = (trained[["sharpness", "tone_50"]] < film[["sharpness", "tone_50"]]).mean()
+    holds = {
+        f"group {film['group']:.0f}": True,
+        "blurred": place["sharpness"] < 0.1,
+        "sharp": place["sharpness"] > 0.9,
+        "dark": place["tone_50"] < 0.1,
+        "pale": place["tone_50"] > 0.9,
+        "sick surround": film["margin"] > 0.5,
+    }
+    return ", ".join(remark for remark, true in holds.items() if true)
 
 
 def calibrated(result: Result) -> dict[str, pd.DataFrame]:
-    """Scores by name: validation and test as the network says, and test after Platt scaling.
+    """Scores by name: as the network says, after Platt scaling, and at the test films' prevalence.
 
-    The scale is fitted on validation films; the last is told the prevalence of the test films.
+    The scale is fitted on validation films.
     """
     before, after = result.scores("validation"), result.scores("test")
     scale = calibration.fit_platt(before)
-    prior, new = float(before["y"].mean()), float(after["y"].mean())
     return {
         "validation, as it says": before,
         "validation, rescaled": scale.apply(before),
         "test, as it says": after,
         "test, rescaled": scale.apply(after),
-        "test, rescaled, prevalence told": calibration.shift_prevalence(
-            scale.apply(after), prior, new
-        ),
+        "test, rescaled, prevalence told": at_prevalence(result, after["y"].mean()),
     }
 
 
@@ -163,53 +150,43 @@ def at_prevalence(result: Result, prevalence: float) -> pd.DataFrame:
     """Test scores as one would use them where ``prevalence`` is known: scaled by validation."""
     before = result.scores("validation")
     scaled = calibration.fit_platt(before).apply(result.scores("test"))
-    return calibration.shift_prevalence(scaled, float(before["y"].mean()), prevalence)
+    return calibration.shift_prevalence(scaled, before["y"].mean(), prevalence)
 
 
-# What was to be reached of Grad-CAM: the share inside the lungs, and how many times CNN 5's.
-INSIDE, TIMES = 0.60, 1.5
+# -- where it looks --------------------------------------------------------------------------
 
 
 def maps(root: Path = config.RESULTS) -> pd.DataFrame:
-    """Share of each map inside the drawn lungs: film, part, lung, network, method, inside."""
-    path = root / trust.FOLDER / trust.MAPS
-    if not path.is_file():
-        raise record.RecordError(f"{path}: not recorded; run `make trust`")
-    return pd.read_csv(path)
+    """Share of each map inside the lungs, as ``trust.measure_maps`` gives it."""
+    return _recorded(trust.MAPS, root)
 
 
-def _mean_inside(films: pd.DataFrame) -> dict[str, float]:
-    """Mean share inside with limits, and what a map without aim would have."""
-    patients = manifest.read().set_index("film")["patient"].loc[films["film"]]
-    inside = metrics.bootstrap_mean(films["inside"], patients)
-    coverage = films[["lung", "boxed", "box"]].mean()
-    return {"inside": inside.pop("value"), **inside, **coverage, "films": len(films)}
+def _inside(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Means by ``keys``: share of the map inside, low, high; lung, the lungs' share of the film.
+
+    boxed and box say the same of the box around both lungs; films counts.
+    """
+    rows, patients = {}, manifest.read().set_index("film")["patient"]
+    for key, of in table.dropna(subset="inside").groupby(keys):
+        mean = metrics.bootstrap_mean(of["inside"], of["film"].map(patients))
+        shares = of[["lung", "boxed", "box"]].mean()
+        rows[key] = {"inside": mean.pop("value"), **mean, **shares, "films": len(of)}
+    return pd.DataFrame(rows).T.rename_axis(index=keys)
 
 
 def maps_in_lungs(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of the maps in the drawn lungs: index (method, network), columns as measured.
-
-    inside, low, high; lung (the lungs' share of the film); boxed and box, the same for the box
-    around both lungs; films.
-    """
-    drawn = table.query("outline == 'drawn'").dropna(subset="inside")
-    rows = {key: _mean_inside(films) for key, films in drawn.groupby(["method", "network"])}
-    return pd.DataFrame(rows).T.rename_axis(index=["method", "network"])
+    """Share of ``maps`` in the drawn lungs, a row a (method, network)."""
+    return _inside(table.query("outline == 'drawn'"), ["method", "network"])
 
 
 def maps_by_call(table: pd.DataFrame) -> pd.DataFrame:
-    """The same by Grad-CAM on test films, with the lungs found: index (network, call)."""
-    found = table.query("outline == 'found'").dropna(subset="inside")
-    call = found["called"].map({True: "pneumonia", False: "normal"}).rename("call")
-    rows = {key: _mean_inside(films) for key, films in found.groupby(["network", call])}
-    return pd.DataFrame(rows).T.rename_axis(index=["network", "call"])
+    """The same by Grad-CAM on test films, with the lungs found, a row a (network, call)."""
+    call = table["called"].map({True: "pneumonia", False: "normal"})
+    return _inside(table.assign(call=call).query("outline == 'found'"), ["network", "call"])
 
 
 def sanity_check(root: Path = config.RESULTS) -> pd.DataFrame:
     """Mean rank correlation with the map of randomised weights: stage by network."""
-    path = root / trust.FOLDER / trust.SANITY_CHECK
-    if not path.is_file():
-        raise record.RecordError(f"{path}: not recorded; run `make trust`")
-    table = pd.read_csv(path).rename(columns={"stage": "fresh weights in"})
+    table = _recorded(trust.SANITY_CHECK, root).rename(columns={"stage": "fresh weights in"})
     wide = table.pivot_table(index="fresh weights in", columns="network", values="correlation")
     return wide.loc[list(explain.STAGES)].rename(columns=trust.titles()).rename_axis(columns=None)

@@ -13,7 +13,7 @@ from matplotlib.ticker import PercentFormatter
 
 from helpers import config
 from helpers.evaluation import metrics
-from helpers.experiments import trust
+from helpers.experiments import bench
 from helpers.models.lungs import Found
 from helpers.plotting import style
 from helpers.plotting.shortcuts import LUNG
@@ -302,7 +302,7 @@ def ablations(made: Mapping[str, np.ndarray], says: Mapping[str, Mapping[str, fl
         )
         told = [f"{title} {metrics.short(p[change], 2)}" for title, p in says.items()]
         ax.set_xlabel("\n".join(told), fontsize=9)
-    plain = {title: p[trust.PLAIN] for title, p in says.items()}
+    plain = {title: p[bench.PLAIN] for title, p in says.items()}
     blind = {title: p["lungs blacked out"] for title, p in says.items()}
     moved = {title: abs(plain[title] - blind[title]) for title in plain}
     most = max(moved, key=moved.get)

@@ -13,8 +13,8 @@ import pandas as pd
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import decisions, metrics, thresholds
+from helpers.experiments import bench, trust, trust_tables
 from helpers.experiments import shift as dataset_shift
-from helpers.experiments import trust, trust_tables
 from helpers.models import lungs
 from helpers.report import tables
 from helpers.shortcuts import acquisition, perturbations
@@ -820,7 +820,7 @@ def uses_told(table: pd.DataFrame) -> str:
     told = []
     for title in table.columns.levels[0]:
         one = table[title]
-        blind, plain = one.loc["lungs blacked out", "AUROC"], one.loc[trust.PLAIN, "AUROC"]
+        blind, plain = one.loc["lungs blacked out", "AUROC"], one.loc[bench.PLAIN, "AUROC"]
         only = one.loc["all but the lungs blacked out", "AUROC"]
         told.append(
             f"* **{title}**: AUROC {metrics.short(plain)} on the films, "

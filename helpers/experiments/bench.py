@@ -1,0 +1,97 @@
+"""The full films on the bench: with lungs and backgrounds, and changed on purpose."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+
+from helpers import config
+from helpers.data import dataset, manifest
+from helpers.models import lungs, views
+from helpers.models.lungs import Found
+from helpers.shortcuts import acquisition, perturbations
+from helpers.training import record
+
+PLAIN = "as it is"
+BLACKENED = {"lungs blacked out": True, "all but the lungs blacked out": False}
+ABLATIONS = ("border replaced", "marker pasted", "marker painted over", *BLACKENED)
+CORRUPTED = {  # column of the record: corruption and strength
+    f"{name} {strength}": (name, strength)
+    for name in perturbations.CORRUPTIONS
+    for strength in perturbations.STRENGTHS
+} | {name: (name, 1) for name in perturbations.STORAGE_ERRORS}
+CHANGES = (PLAIN, *CORRUPTED, *ABLATIONS)
+
+
+def changed(change: str, films: np.ndarray, donors: np.ndarray, found: Found) -> np.ndarray:
+    """Films (n, 224, 224) uint8 after one of CHANGES or ``perturbations.COUNTERFACTUALS``."""
+    if change == PLAIN:
+        return films
+    if change in CORRUPTED:
+        return perturbations.corrupt(*CORRUPTED[change], films)
+    if change in BLACKENED:
+        rows = enumerate(films)
+        return np.array([views.blackened(f, found, row, BLACKENED[change]) for row, f in rows])
+    if change == "marker painted over":
+        return np.array(list(map(perturbations.unmarked, films)))
+    return perturbations.counterfactuals(change.split()[0], films, donors)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Films ready for experiments: ``pictures`` (n, 224, 224) uint8, ``segmenter`` finds lungs.
+
+    ``table``, a row a film: the manifest's columns, y, those of ``acquisition.read``.
+    """
+
+    table: pd.DataFrame
+    pictures: np.ndarray
+    segmenter: keras.Model
+
+    @functools.cached_property
+    def found(self) -> Found:
+        """The films' lungs."""
+        return lungs.find(self.segmenter, self.pictures)
+
+    @functools.cached_property
+    def donors(self) -> np.ndarray:
+        """Each film's donor, as a position."""
+        return perturbations.donors(self.table)
+
+    def rows(self, part: str) -> np.ndarray:
+        """Positions of the films of one part."""
+        return np.flatnonzero(self.table["part"] == part)
+
+    def changed(self, change: str, rows: np.ndarray) -> tuple[np.ndarray, Found]:
+        """Some films after a change, and their lungs."""
+        found = self.found.of(rows)
+        films = changed(change, self.pictures[rows], self.pictures[self.donors[rows]], found)
+        # As in use, lungs are looked for anew; where they are blacked out there are none to find.
+        kept = change in (PLAIN, *BLACKENED)
+        return films, found if kept else lungs.find(self.segmenter, films)
+
+
+def prepare(
+    films: dataset.Films, root: Path = config.RESULTS, parts: Sequence[str] = manifest.PARTS
+) -> Bench:
+    """Read the films of some parts.
+
+    Raises:
+        FilmError: the films at hand are not the full set.
+        RecordError: the network that finds lungs is not recorded.
+    """
+    if not films.complete:
+        raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
+    segmenter = record.load_network(root, lungs.NAME)
+    ours = films.table[films.table["part"].isin(parts)].reset_index(drop=True)
+    films, pictures = dataset.load(replace(films, table=ours), config.SOURCE_SIZE)
+    table = films.table.assign(y=(films.table["label"] == "PNEUMONIA").astype(int))
+    if (root / acquisition.FOLDER / acquisition.TABLE).is_file():
+        table = table.join(acquisition.read(root).drop(columns="part"), on="film")
+    return Bench(table, pictures, segmenter)
