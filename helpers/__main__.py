@@ -152,9 +152,9 @@ def images(arguments: argparse.Namespace) -> str:
 
 def readme(arguments: argparse.Namespace) -> str:
     """Fill in the numbers of README.md and MODEL_CARD.md from the record."""
-    from helpers.report import card, readme
+    from helpers.report import render
 
-    return f"{readme.write()}\n{card.write()}"
+    return "\n".join(str(path) for path in render.write())
 
 
 def slides(arguments: argparse.Namespace) -> str:

@@ -1,35 +1,65 @@
-"""README and pictures are what the record says, and links lead somewhere."""
+"""README, model card and pictures are what the record says, and links lead somewhere."""
 
 from __future__ import annotations
 
 import json
 import re
 
-import matplotlib.pyplot as plt
+import jinja2
 import pandas as pd
 import pytest
 
-from helpers import config
-from helpers.evaluation import metrics
-from helpers.plotting import results
-from helpers.report import front, images, readme
+from helpers import config, predict
+from helpers.report import images, render, tables
 from helpers.training import record
-from helpers.training.study import Study
 
-README = config.ROOT / "README.md"
+README, CARD = (config.ROOT / name for name in render.PAGES)
 PAGES = [
     README,
+    CARD,
     config.ROOT / "CONTRIBUTING.md",
-    config.ROOT / "MODEL_CARD.md",
     config.ROOT / "data" / "README.md",
     config.RESULTS / "README.md",
     config.ROOT / "notebooks_archive" / "README.md",
 ]
 
 
-def test_the_numbers_in_the_readme_are_those_of_the_record():
-    text = README.read_text(encoding="utf-8")
-    assert readme.filled(text) == text, "README.md is stale: run `make readme`"
+@pytest.fixture(scope="module")
+def context():
+    return render.context() | {"printed": "as it prints", "example": predict.example().name}
+
+
+def test_the_pages_are_what_the_templates_give(tmp_path):
+    for path in render.write(tmp_path):
+        committed = (config.ROOT / path.name).read_text(encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == committed, "stale: run `make readme`"
+
+
+def test_a_sentence_that_no_longer_holds_stops_the_rendering(context):
+    changed = context | {"opened": dict.fromkeys(context["opened"], pd.Timestamp(0))}
+    with pytest.raises(render.StaleError, match="an earlier network was scored before it"):
+        render.page("README.md", changed)
+
+
+def test_a_name_that_nothing_fills_stops_the_rendering(context):
+    with pytest.raises(jinja2.UndefinedError, match="refused"):
+        render.page("README.md", {name: it for name, it in context.items() if name != "refused"})
+
+
+def test_the_speed_section_lists_what_the_benchmark_recorded(context):
+    rows = [{"what": "training", "value": "2 times", "must": "1.5"}]
+    rows += [{"what": "memory", "value": "1 GB", "must": None}]
+    section = "## Speed\n\n* training: 2 times (target: 1.5)\n* memory: 1 GB\n\n## Limits"
+    assert section in render.page("README.md", context | {"benchmark": rows})
+    assert "## Speed" not in render.page("README.md", context | {"benchmark": []})
+
+
+@pytest.mark.parametrize("name", render.PAGES)
+def test_no_result_is_typed_into_a_template(name):
+    text = (render.TEMPLATES / f"{name}.j2").read_text(encoding="utf-8")
+    text = re.sub(r"\{%.*?%\}|\{\{.*?\}\}", "", text, flags=re.S)
+    text = text.replace("95%", "").replace("sensitivity and a specificity of 99%", "")
+    assert not re.findall(r"(?<![\d\w/.])0?\.\d{3}\b|\d%(?!\")", text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(config.ROOT)))
@@ -41,164 +71,92 @@ def test_every_relative_link_leads_somewhere(page):
     assert not [link for link in local if not (page.parent / link).exists()]
 
 
-def test_images_holds_what_the_gallery_draws_and_nothing_else():
-    assert {path.name for path in config.IMAGES.iterdir()} == set(images.PICTURES)
-
-
-@pytest.mark.parametrize("path", [config.SLIDES, *sorted(config.IMAGES.glob("*.png"))], ids=str)
-def test_slides_and_pictures_were_drawn_from_the_record_as_it_is(path):
-    drawn_from = f"record {record.state(config.RESULTS)}".encode()
-    assert drawn_from in path.read_bytes(), f"{path.name} is stale: run `make images slides`"
-
-
-def test_every_make_target_in_the_readme_exists():
-    text = README.read_text(encoding="utf-8")
-    makefile = (config.ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.M))
-    named = {word for line in re.findall(r"`make ([a-z ]+)`", text) for word in line.split()}
-    assert named
-    assert named <= targets
-
-
-def test_filling_puts_the_text_between_its_markers_and_nowhere_else():
-    start, end = (marker.format(name="x") for marker in readme.MARKERS)
-    text = f"before {start}\nold\n{end} after"
-    filled = readme.fill(text, "x", "new")
-    assert filled == f"before {start}\nnew\n{end} after"
-    assert readme.fill(filled, "x", "new") == filled
-
-
-@pytest.mark.parametrize("text", ["no markers", "{end} {start}", "{start} {start} {end}"])
-def test_filling_refuses_a_text_without_its_markers(text):
-    start, end = (marker.format(name="x") for marker in readme.MARKERS)
-    with pytest.raises(ValueError, match="markers"):
-        readme.fill(text.format(start=start, end=end), "x", "new")
-
-
-def test_every_picture_is_used_somewhere():
-    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
-    pages += config.NOTEBOOK.read_text(encoding="utf-8")
-    assert not [name for name in images.PICTURES if f"images/{name}" not in pages]
-
-
 def test_every_chapter_that_the_readme_names_is_there():
     notebook = json.loads(config.NOTEBOOK.read_text(encoding="utf-8"))
     prose = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
-    anchors = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
-        for heading in re.findall(r"^## (.+)$", prose, flags=re.M)
-    }
-    anchors |= set(re.findall(r'<a id="([^"]+)"></a>', prose))
+    anchors = set(re.findall(r'<a id="([^"]+)"></a>', prose))
     named = re.findall(r"final_notebook\.ipynb#([\w-]+)", README.read_text(encoding="utf-8"))
     assert len(set(named)) >= 6
     assert set(named) <= anchors
 
 
-# -- the front page's tables and sentences -----------------------------------------------------
+def test_every_make_target_and_command_in_the_readme_exists():
+    text = README.read_text(encoding="utf-8")
+    makefile = (config.ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.M))
+    named = {word for line in re.findall(r"`make ([a-z ]+)`", text) for word in line.split()}
+    assert named
+    assert named <= targets
+    shown = text.split("$ make run\n")[1].split("```")[0].splitlines()
+    commands = [line for line in shown if ".venv/bin" in line]
+    assert len(commands) == 5
+    assert all(f"\t{line}\n" in makefile for line in commands)
 
 
-def estimate(**values):
-    """An estimate with an interval of .02 either way for each metric given."""
-    rows = {m: {"value": v, "low": v - 0.02, "high": v + 0.02} for m, v in values.items()}
-    return pd.DataFrame(rows).T
+def test_images_holds_what_is_drawn_and_every_picture_is_used():
+    assert {path.name for path in config.IMAGES.iterdir()} == set(images.PICTURES)
+    pages = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, config.NOTEBOOK])
+    assert not [name for name in images.PICTURES if f"images/{name}" not in pages]
 
 
-@pytest.fixture
-def ours():
-    return estimate(AUROC=0.95, sensitivity=0.95, accuracy=0.90, specificity=0.80)
+@pytest.mark.parametrize("path", sorted(config.IMAGES.glob("*.png")), ids=lambda path: path.name)
+def test_pictures_were_drawn_from_the_record_as_it_is(path):
+    drawn_from = f"record {record.state(config.RESULTS)}".encode()
+    assert drawn_from in path.read_bytes(), f"{path.name} is stale: run `make images`"
 
 
-@pytest.fixture
-def few_peers(tmp_path):
-    path = tmp_path / "peers.csv"
-    path.write_text(
-        "study,detail,accuracy,sensitivity,specificity,AUROC,source\n"
-        "A,one,.95,.95,.90,.90,https://a.org\n"
-        "B,two,.95,,,.96,nowhere\n"
-    )
-    return path
+# -- the card ----------------------------------------------------------------------------------
 
 
-def test_a_published_figure_inside_our_interval_is_neither_above_nor_below(ours, few_peers):
-    table = front.places(ours, few_peers)
+def test_the_card_has_the_parts_of_mitchell_et_al():
+    parts = {"Model details", "Intended use", "Factors", "Metrics", "Training and evaluation data"}
+    parts |= {"Quantitative analyses", "Ethical considerations", "Caveats and recommendations"}
+    headings = re.findall(r"^## (.+)$", CARD.read_text(encoding="utf-8"), flags=re.M)
+    assert parts <= set(headings)
+
+
+def test_every_item_of_tripod_ai_has_its_place():
+    table = CARD.read_text(encoding="utf-8").split("## Reporting guidelines")[1]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")][1:]
+    numbers = {int(n) for row in rows for n in re.findall(r"\d+", row)}
+    for first, last in re.findall(r"(\d+)[a-z]–(\d+)[a-z]", " ".join(rows)):
+        numbers |= set(range(int(first), int(last) + 1))
+    assert numbers == set(range(1, 28))
+
+
+# -- tables ------------------------------------------------------------------------------------
+
+
+def test_a_frame_becomes_a_table():
+    table = pd.DataFrame({"x": ["1"]}, index=pd.MultiIndex.from_tuples([("a", "b")]))
+    assert tables.markdown(table, "of") == "| of | x |\n|---|---|\n| a: b | 1 |"
+
+
+def test_a_published_figure_inside_our_interval_is_neither_above_nor_below():
+    ours = {"AUROC": 0.95, "sensitivity": 0.95, "accuracy": 0.90, "specificity": 0.80}
+    value = pd.Series(ours)
+    estimate = pd.DataFrame({"value": value, "low": value - 0.02, "high": value + 0.02})
+    names = ["accuracy", "sensitivity", "specificity", "AUROC"]
+    theirs = pd.DataFrame([[0.95, 0.95, 0.90, 0.90], [0.95, None, None, 0.96]], columns=names)
+    table = tables.places(estimate, theirs)
     assert dict(table.loc["AUROC"]) == {"better": 1, "level": 1, "worse": 0, "of": 2}
     assert dict(table.loc["accuracy"]) == {"better": 0, "level": 0, "worse": 2, "of": 2}
-    text = front.places_told(table)
-    assert "worse than most in accuracy and specificity" in text
-    assert "among them in AUROC and sensitivity" in text
-
-
-def test_peers_stand_with_their_source_or_with_its_absence_and_ours_last(ours, few_peers):
-    rows = front.peers_table(ours, few_peers).splitlines()
-    assert "[A](https://a.org), one" in rows[2]
-    assert "B, two (nowhere)" in rows[3]
-    assert rows[-1].startswith("| **this study, final network** | .900 [.880, .920] |")
-
-
-def test_a_peer_that_did_as_we_did_is_set_beside_us(ours, few_peers):
-    text = front.alike_told(ours, ["A"], few_peers)
-    assert "A is better in accuracy (.950 against .900) and specificity (.900 against" in text
-    assert "level in sensitivity (.950 against .950)" in text
-    assert "worse in AUROC (.900 against .950)" in text
+    assert dict(table.loc["sensitivity"]) == {"better": 0, "level": 1, "worse": 0, "of": 1}
 
 
 def test_what_is_not_known_of_a_peer_is_unknown_and_not_no():
-    told, table = pd.read_csv(front.PRACTICE), front.practices()
-    assert not told.duplicated(["property", "study"]).any()
-    assert set(told["study"]) <= {front.OURS, *pd.read_csv(config.PEERS)["study"]}
-    assert (table == front.UNKNOWN).sum().sum() == table.size - len(told)
-    assert not (table[front.OURS] == front.UNKNOWN).any()
+    known, table = pd.read_csv(tables.PRACTICE), tables.practices()
+    assert not known.duplicated(["property", "study"]).any()
+    assert set(known["study"]) <= {tables.OURS, *pd.read_csv(config.PEERS)["study"]}
+    assert (table == "?").sum().sum() == table.size - len(known)
+    assert not (table[tables.OURS] == "?").any()
+    links = known.loc[known["study"] == tables.OURS, "because"]
+    assert all((config.ROOT / link.split("#")[0]).exists() for link in links)
 
 
-def test_every_link_of_our_practice_leads_somewhere():
-    told = pd.read_csv(front.PRACTICE).query("study == @front.OURS")
-    assert all((config.ROOT / link.split("#")[0]).exists() for link in told["because"])
-
-
-def test_targets_are_sorted_into_reached_and_missed():
-    table = pd.DataFrame({"what": ["a (1)", "b (2)", "c (3)"], "reached": [True, False, False]})
-    text = front.targets_told(table)
-    assert text.startswith("**1 of 3 targets")
-    assert text.endswith("Reached: a (1). Missed: b (2); c (3).")
-
-
-def test_a_target_is_reached_where_the_value_is():
-    final = Study().run("final")
-    table = front.targets(final).set_index("what")["reached"]
-    value = final.estimate("test").loc["specificity", "value"]
-    row = table[[what for what in table.index if what.startswith("specificity")]]
+def test_a_target_is_reached_where_the_value_is(context):
+    table, test = context["targets"], context["test"]["value"]
     assert len(table) == 7
-    assert row.index[0].startswith(f"specificity ({metrics.short(value)}, at least .870)")
-    assert row.iloc[0] == (value >= 0.87)
-
-
-def test_the_forerunners_result_is_told_as_known():
-    results = Study().run_all()
-    forerunner = results["residual"].estimate("test").loc["AUROC", "value"]
-    text = front.known_told(results)
-    assert "before it" in text
-    assert f"AUROC {metrics.short(forerunner)}" in text
-
-
-def test_the_commands_shown_are_those_of_the_makefile():
-    makefile = (config.ROOT / "Makefile").read_text(encoding="utf-8").replace("$(BIN)", ".venv/bin")
-    shown = [line for line in front.commands(9).splitlines() if ".venv/bin" in line]
-    assert len(shown) == 5
-    assert all(f"\t{line}\n" in makefile for line in shown)
-
-
-# -- the key figure ----------------------------------------------------------------------------
-
-
-def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
-    before = {"A": estimate(AUROC=0.99, specificity=0.95), "B": estimate(AUROC=1, specificity=0.9)}
-    after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
-    ax = results.story(before, after)
-    drawn = [set(line.get_ydata()) for panel in ax.figure.axes for line in panel.lines]
-    plt.close(ax.figure)
-    for tables in (before, after):
-        for metric in ("AUROC", "specificity"):
-            assert {table.loc[metric, "value"] for table in tables.values()} in drawn
-    finding = results.story_finding(before, after)
-    assert "narrows in AUROC (.100 to .020)" in finding
-    assert "stays wide at the threshold (.550 to .400)" in finding
+    for metric, least in {"AUROC": 0.985, "accuracy": 0.93, "specificity": 0.87}.items():
+        assert table.loc[metric, "reached"] == (test[metric] >= least)
+        assert table.loc[metric, "target"].startswith(f"at least {tables.metrics.short(least)}")

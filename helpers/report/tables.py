@@ -15,6 +15,8 @@ from helpers.models import classifiers
 from helpers.training import recipes
 from helpers.training.study import Result
 
+OURS, PRACTICE = "this study", config.PEERS.with_name("practice.csv")
+
 
 def percent(row: pd.Series) -> str:
     """``97.2% [95.1, 98.6]``"""
@@ -90,7 +92,7 @@ def targets(final: Result, root: Path = config.RESULTS) -> pd.DataFrame:
     """What the final network was to reach, fixed beforehand: target, result (text), reached."""
     test, rows = final.estimate("test"), {}
     for metric, (least, hoped) in shift.TARGETS.items():
-        wanted = f"at least {metrics.short(least)} (hoped for: {metrics.short(hoped)})"
+        wanted = f"at least {metrics.short(least)} (hoped for {metrics.short(hoped)})"
         rows[metric] = (wanted, share(test.loc[metric]), test.loc[metric, "value"] >= least)
     rest, what = referred(final), f"accuracy with {trust_tables.REFERRED:.0%} referred"
     wanted = f"at least {trust_tables.DECIDED:.0%}"
@@ -104,7 +106,7 @@ def targets(final: Result, root: Path = config.RESULTS) -> pd.DataFrame:
     wanted = f"at least {trust_tables.INSIDE:.0%}, {trust_tables.TIMES} times CNN 5's"
     reached = last["value"] >= trust_tables.INSIDE and times >= trust_tables.TIMES
     rows["Grad-CAM inside drawn lungs"] = (wanted, f"{percent(last)}, {times:.2f} times", reached)
-    return pd.DataFrame(rows, index=["target", "result", "reached"]).T
+    return pd.DataFrame(rows, index=["target", "result", "reached"]).T.astype({"reached": bool})
 
 
 def _times(inside: pd.DataFrame) -> float:
@@ -130,3 +132,46 @@ def explained(found: Mapping[str, Result]) -> pd.Series:
         before, expected, after = shift.explained(*scores, result.threshold)["value"]
         shares[result.recipe.title] = (before - expected) / (before - after)
     return pd.Series(shares).clip(lower=0)
+
+
+def inside(maps: pd.DataFrame) -> pd.DataFrame:
+    """A table of shares inside the lungs with the share as ``value``, as everywhere."""
+    return maps.rename(columns={"inside": "value"})
+
+
+def practices(path: Path = PRACTICE) -> pd.DataFrame:
+    """What each study is known to do: a row a property, a column a study, ours first.
+
+    ``?`` where nothing is known. Our answers link to where they are borne out.
+    """
+    table = pd.read_csv(path)
+    ours = table["study"] == OURS
+    links = "[" + table["answer"] + "](" + table["because"] + ")"
+    table["answer"] = table["answer"].mask(ours, links)
+    wide = table.pivot(index="property", columns="study", values="answer")
+    studies = [OURS, *pd.read_csv(config.PEERS)["study"].unique()]
+    return wide.reindex(index=table["property"].unique(), columns=studies).fillna("?")
+
+
+def markdown(table: pd.DataFrame, first: str = "") -> str:
+    """A frame of text as a Markdown table; ``first`` heads its index."""
+    rows = [f"| {' | '.join([first, *map(str, table.columns)])} |"]
+    rows.append("|---" * (len(table.columns) + 1) + "|")
+    for name, values in table.iterrows():
+        label = ": ".join(map(str, name)) if isinstance(name, tuple) else str(name)
+        rows.append(f"| {' | '.join([label, *map(str, values)])} |")
+    return "\n".join(rows)
+
+
+def places(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """How many published figures ours is better than, level with, worse than: a row a metric.
+
+    Level is what lies inside our interval.
+    """
+    rows = {}
+    for metric in ("AUROC", "sensitivity", "accuracy", "specificity"):
+        known, (low, high) = theirs[metric].dropna(), ours.loc[metric, ["low", "high"]]
+        better, worse = int((known < low).sum()), int((known > high).sum())
+        level = len(known) - better - worse
+        rows[metric] = {"better": better, "level": level, "worse": worse, "of": len(known)}
+    return pd.DataFrame(rows).T
