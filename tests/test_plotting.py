@@ -176,3 +176,21 @@ def test_functions_draw_on_the_axes_they_are_given(scores):
     _, ax = plt.subplots()
     assert results.score_distribution(scores, 0.5, "title", ax) is ax
     assert results.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
+
+
+def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
+    def estimate(**values):
+        value = pd.Series(values)
+        return pd.DataFrame({"value": value, "low": value - 0.02, "high": value + 0.02})
+
+    before = {"A": estimate(AUROC=0.99, specificity=0.95), "B": estimate(AUROC=1, specificity=0.9)}
+    after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
+    ax = results.story(before, after)
+    drawn = [set(line.get_ydata()) for panel in ax.figure.axes for line in panel.lines]
+    plt.close(ax.figure)
+    for tables in (before, after):
+        for metric in ("AUROC", "specificity"):
+            assert {table.loc[metric, "value"] for table in tables.values()} in drawn
+    finding = results.story_finding(before, after)
+    assert "narrows in AUROC (.100 to .020)" in finding
+    assert "stays wide at the threshold (.550 to .400)" in finding
