@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from helpers import config
 from helpers.data import dataset
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 from helpers.models import classifiers
 from helpers.training import recipes
 from helpers.training.recipes import Recipe
@@ -161,12 +161,12 @@ def retoned(films: torch.Tensor, change: Augmentation) -> torch.Tensor:
 
 
 def changed(films: torch.Tensor, change: Augmentation | None) -> torch.Tensor:
-    """A batch (n, 1, side, side) of 0..1 as ``generators.augment`` would draw it."""
+    """A batch (n, 1, side, side) of 0..1 as ``augmentation.augment`` would draw it."""
     if change is None:
         return films
-    films = moved(films, change) if change.moves else films
+    films = moved(films, change) if any((change.rotation, change.shift, change.zoom)) else films
     films = sharpened(films, change) if change.sharpness else films
-    return retoned(films, change) if change.tones else films
+    return retoned(films, change) if change.tones or change.noise else films
 
 
 class Batches:

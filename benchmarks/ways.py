@@ -23,7 +23,7 @@ from PIL import Image
 
 from helpers import config
 from helpers.data import generators
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 from helpers.training import fit
 from helpers.training.recipes import Recipe
 

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmarks import benchmark, peaks, speed, ways
 from helpers import config
 from helpers.data import dataset
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 from helpers.training import recipes
 
 DENSE = dataclasses.replace(recipes.get("dense"), side=8, batch_size=4)

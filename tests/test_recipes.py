@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 from helpers.training import recipes
 from helpers.training.recipes import Recipe
 

@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from helpers import storage
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 from helpers.training import record
 from helpers.training.recipes import Recipe
 from helpers.training.record import Record, RecordError

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import rivals
 from helpers import predict
-from helpers.data import generators
+from helpers.data import augmentation
 from helpers.models import classifiers
 from helpers.training import recipes
 
@@ -85,10 +85,10 @@ def test_changes_in_pytorch_are_of_the_same_kind_and_size():
     many = np.repeat(film[None], 2000, axis=0)
     full = recipes.MILD_AND_LOOK
     kinds = ("sharpness", "gamma", "contrast", "brightness", "noise")
-    alone = [generators.Augmentation(**{kind: getattr(full, kind)}) for kind in kinds]
+    alone = [augmentation.Augmentation(**{kind: getattr(full, kind)}) for kind in kinds]
     for change in (recipes.MILD, *alone):
         theirs = rivals.changed(torch.from_numpy(many)[:, None] / 255, change).numpy()[:, 0] * 255
-        ours = generators.augment(many[..., None], change, (1, 2)).numpy()[..., 0]
+        ours = augmentation.augment(many[..., None], change, (1, 2)).numpy()[..., 0]
         np.testing.assert_allclose(theirs.mean(axis=0), ours.mean(axis=0), atol=6)
         np.testing.assert_allclose(theirs.std(axis=0), ours.std(axis=0), atol=6)
 

@@ -1,6 +1,7 @@
 """Chest X-rays and what is known of them: names and splits, any file to pixels, batches."""
 
 from helpers.data import (
+    augmentation,
     dataset,
     download,
     generators,
@@ -8,4 +9,4 @@ from helpers.data import (
     manifest,
 )
 
-__all__ = ["dataset", "download", "generators", "images", "manifest"]
+__all__ = ["augmentation", "dataset", "download", "generators", "images", "manifest"]

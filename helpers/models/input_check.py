@@ -21,7 +21,7 @@ from scipy import stats
 
 from helpers import config
 from helpers.data import generators
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 from helpers.models import lungs
 
 NAME = "gate"  # of the record's folder

@@ -19,8 +19,8 @@ from keras import layers
 from PIL import Image
 from scipy import ndimage
 
-from helpers.data import dataset, generators
-from helpers.data.generators import Augmentation
+from helpers.data import augmentation, dataset, generators
+from helpers.data.augmentation import Augmentation
 
 NAME = "lungs"  # of the record's folder
 SIDE = 128
@@ -106,9 +106,9 @@ def training_batches(films: np.ndarray, drawn: np.ndarray, seed: int) -> tf.data
         """Move film and mask together, paint opacities, change the tone."""
         film, mask = (tf.cast(one, tf.float32) for one in pair)
         draw = tf.stack([seed, 1000 + 32 * tf.cast(step, tf.int32)])
-        both = generators.augment(tf.concat([film, mask * 255.0], axis=-1), CHANGE, draw) / 255.0
+        both = augmentation.augment(tf.concat([film, mask * 255.0], axis=-1), CHANGE, draw) / 255.0
         film, mask = opacify(both[..., :1], both[..., 1:], draw), tf.round(both[..., 1:])
-        return generators.augment(film * 255.0, TONE, draw), mask
+        return augmentation.augment(film * 255.0, TONE, draw), mask
 
     pairs = tf.data.Dataset.from_tensor_slices((films[..., np.newaxis], drawn[..., np.newaxis]))
     pairs = pairs.shuffle(len(films), seed=seed).batch(BATCH).repeat().enumerate()

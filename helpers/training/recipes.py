@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from helpers.data.generators import Augmentation
+from helpers.data.augmentation import Augmentation
 
 # A child may stand a little askew, nearer or farther: small movements are all an X-ray room
 # produces. Nobody is filmed upside down, so no vertical flip; the mirror is tried in
