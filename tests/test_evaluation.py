@@ -24,9 +24,9 @@ def scores():
 
 
 def test_weighted_metrics_equal_scikit_learns_with_sample_weights(scores):
-    y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
+    y, p = scores["y"], scores["probability"]
     weights = evaluation.patient_weights(scores["patient"], count=4)
-    ours = evaluation.weighted_metrics(y, p, 0.5, weights)
+    ours = evaluation.weighted_metrics(scores, 0.5, weights)
     for row, weight in enumerate(weights):
         called, w = p >= 0.5, {"sample_weight": weight}
         expected = {
@@ -39,13 +39,7 @@ def test_weighted_metrics_equal_scikit_learns_with_sample_weights(scores):
             "AUPRC": sk.average_precision_score(y, p, **w),
             "Brier": sk.brier_score_loss(y, p, **w),
         }
-        assert {name: ours[name][row] for name in expected} == pytest.approx(expected)
-
-
-def test_point_is_the_weighted_metric_with_weights_of_one(scores):
-    y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
-    ones = evaluation.weighted_metrics(y, p, 0.4, np.ones((1, len(y))))
-    assert dict(evaluation.point(scores, 0.4)) == pytest.approx({k: v[0] for k, v in ones.items()})
+        assert ours.loc[row].to_dict() == pytest.approx(expected)
 
 
 def test_metrics_of_a_case_counted_by_hand():

@@ -40,11 +40,7 @@ class PlattScaling:
 
 
 def fit_platt(validation: pd.DataFrame) -> PlattScaling:
-    """Fit Platt scaling on validation films; ``validation`` needs y and probability.
-
-    Raises:
-        ValueError: only one class.
-    """
+    """Fit Platt scaling on validation films (y, probability); ValueError with one class only."""
     if validation["y"].nunique() < 2:
         raise ValueError("calibration needs films of both classes")
     odds = logit(validation["probability"])[:, np.newaxis]
@@ -55,10 +51,8 @@ def fit_platt(validation: pd.DataFrame) -> PlattScaling:
 def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
     """``scores`` as they should read where prevalence is ``after`` and not ``before``.
 
-    The prior odds are exchanged, the evidence of the film stays (Saerens et al. 2002).
-
-    Raises:
-        ValueError: a prevalence outside 0 to 1.
+    The prior odds are exchanged, the evidence of the film stays (Saerens et al. 2002). ValueError
+    for a prevalence outside 0 to 1.
     """
     if not (0 < before < 1 and 0 < after < 1):
         raise ValueError(f"prevalences must lie between 0 and 1, not {before} and {after}")
@@ -68,12 +62,10 @@ def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.Da
 def reliability(scores: pd.DataFrame) -> pd.DataFrame:
     """Films by probability (BINS): said (mean), value (share with pneumonia), low, high, films."""
     rows = {}
-    place = np.digitize(scores["probability"], BINS[1:-1])
-    for number in np.unique(place):
-        films = scores[place == number]
+    for number, films in scores.groupby(np.digitize(scores["probability"], BINS[1:-1])):
         rows[f"{BINS[number]:g} to {BINS[number + 1]:g}"] = {
             "said": films["probability"].mean(),
-            **metrics.proportion(films["y"].to_numpy() == 1, films["patient"]),
+            **metrics.proportion(films["y"] == 1, films["patient"]),
             "films": len(films),
         }
     return pd.DataFrame(rows).T.astype({"films": int})
@@ -94,12 +86,8 @@ def brier_decomposition(scores: pd.DataFrame) -> dict[str, float]:
     y, p = scores["y"].to_numpy(float), scores["probability"].to_numpy(float)
     best = IsotonicRegression(y_min=0, y_max=1).fit_transform(p, y)
     brier, ideal, base = (float(np.mean((q - y) ** 2)) for q in (p, best, y.mean()))
-    return {
-        "Brier": brier,
-        "miscalibration": brier - ideal,
-        "discrimination": base - ideal,
-        "uncertainty": base,
-    }
+    parts = {"miscalibration": brier - ideal, "discrimination": base - ideal, "uncertainty": base}
+    return {"Brier": brier, **parts}
 
 
 def calibration_table(versions: dict[str, pd.DataFrame]) -> pd.DataFrame:

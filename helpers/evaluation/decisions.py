@@ -13,6 +13,7 @@ from helpers.evaluation.thresholds import operating_threshold
 
 PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.625, 0.75)
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)
+SHARES = np.round(np.arange(0, 0.51, 0.02), 2)  # of films referred
 # What is wanted of the films that are decided, on either side: fixed before it was tried.
 REFERRAL_TARGET = 0.99
 
@@ -43,15 +44,13 @@ ASSUMED = Stakes(
 )
 
 
-def _error_rates(
-    scores: pd.DataFrame, thresholds: Sequence[float]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the sick missed and of the healthy alarmed: (1 + draws, thresholds) each.
+def _error_rates(scores: pd.DataFrame, cuts: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the sick missed and of the healthy alarmed: (1 + draws, cuts) each.
 
-    The first row is measured, the others are bootstrap draws over patients.
+    The first row is measured, the others are bootstrap draws.
     """
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
-    called = p[:, np.newaxis] >= np.asarray(thresholds)
+    called = p[:, np.newaxis] >= np.asarray(cuts)
     weights = np.vstack([np.ones(len(y)), metrics.patient_weights(scores["patient"])])
     sick, well = weights[:, y == 1], weights[:, y == 0]
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold one class only
@@ -61,10 +60,10 @@ def _error_rates(
 
 
 def _estimates(values: np.ndarray, index: Sequence[float], name: str) -> pd.DataFrame:
-    """Rows of ``values`` as ``_error_rates`` gives them as value, low, high by ``index``."""
+    """What was made of ``_error_rates`` as value, low, high by ``index``."""
     low, high = metrics.interval(values[1:])
-    index = pd.Index(index, name=name)
-    return pd.DataFrame({"value": values[0], "low": low, "high": high}, index=index)
+    table = pd.DataFrame({"value": values[0], "low": low, "high": high}, index=list(index))
+    return table.rename_axis(index=name)
 
 
 def cost_curve(
@@ -94,50 +93,39 @@ def net_benefit(
     probability from which on one would treat. ``scores`` must hold probabilities calibrated for
     ``prevalence``; nobody treated is 0.
     """
-    t = np.asarray(thresholds)
-    missed, alarmed = _error_rates(scores, t)
-    odds = t / (1 - t)
+    missed, alarmed = _error_rates(scores, thresholds)
+    odds = np.asarray(thresholds) / (1 - np.asarray(thresholds))
     benefit = prevalence * (1 - missed) - (1 - prevalence) * alarmed * odds
-    everybody = prevalence - (1 - prevalence) * odds
-    return _estimates(benefit, t, "threshold").assign(everybody=everybody)
+    table = _estimates(benefit, thresholds, "threshold")
+    return table.assign(everybody=prevalence - (1 - prevalence) * odds)
 
 
 def predictive_values(
     scores: pd.DataFrame, threshold: float, prevalences: Sequence[float] = PREVALENCES
 ) -> pd.DataFrame:
-    """PPV, NPV and number needed to misdiagnose, each with limits, a row a prevalence.
+    """PPV, NPV and number needed to misdiagnose: columns (measure; value, low, high).
 
-    Sensitivity and specificity are taken to stay what they are. Columns are pairs (measure;
-    value, low, high). The number needed to misdiagnose: so many children are judged for each one
-    judged wrongly (Habibzadeh and Yadollahie 2013).
+    A row a prevalence; sensitivity and specificity are taken to stay what they are. So many
+    children are judged for each one judged wrongly (Habibzadeh and Yadollahie 2013).
     """
-    prior = np.asarray(prevalences)
-    missed, alarmed = _error_rates(scores, [threshold])
-    tp, fn = prior * (1 - missed), prior * missed
-    tn, fp = (1 - prior) * (1 - alarmed), (1 - prior) * alarmed
+    prior, (missed, alarmed) = np.asarray(prevalences), _error_rates(scores, [threshold])
+    fn, fp = prior * missed, (1 - prior) * alarmed
+    tp, tn = prior - fn, 1 - prior - fp
     with np.errstate(divide="ignore", invalid="ignore"):
-        measures = {
-            "PPV": tp / (tp + fp),
-            "NPV": tn / (tn + fn),
-            "judged for one error": 1 / (fn + fp),
-        }
-    tables = {name: _estimates(of, prior, "prevalence") for name, of in measures.items()}
-    return pd.concat(tables, axis=1)
+        ratios = tp / (tp + fp), tn / (tn + fn), 1 / (fn + fp)
+    tables = [_estimates(ratio, prior, "prevalence") for ratio in ratios]
+    return pd.concat(tables, axis=1, keys=["PPV", "NPV", "judged for one error"])
 
 
 def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
     """The network's own probability from which on calling costs less, by calibration alone.
 
-    From validation films: Platt scaling, then the true probability where the two costs meet,
-    read for the prevalence of the validation films.
+    Platt scaling from validation films, then the true probability where the two costs meet, read
+    for their prevalence.
     """
-    scale, prior = calibration.fit_platt(validation), float(validation["y"].mean())
     at = pd.DataFrame({"probability": [stakes.threshold]})
-    read = calibration.shift_prevalence(at, stakes.prevalence, prior)["probability"].iloc[0]
-    return scale.inverse(float(read))
-
-
-# -- referral --------------------------------------------------------------------------------
+    read = calibration.shift_prevalence(at, stakes.prevalence, float(validation["y"].mean()))
+    return calibration.fit_platt(validation).inverse(read["probability"].iloc[0])
 
 
 def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:
@@ -154,13 +142,12 @@ def agreement(members: pd.DataFrame) -> np.ndarray:
 
 
 def referral_curve(
-    scores: pd.DataFrame, threshold: float, certain: np.ndarray, shares: np.ndarray | None = None
+    scores: pd.DataFrame, threshold: float, certain: np.ndarray, shares: Sequence[float] = SHARES
 ) -> pd.DataFrame:
     """Accuracy on the films decided, by the share referred: value, low, high, films.
 
-    The least certain films are referred first; index: share referred, 0 to .5.
+    The least certain films are referred first.
     """
-    shares = np.round(np.arange(0, 0.51, 0.02), 2) if shares is None else shares
     right = (scores["probability"] >= threshold) == (scores["y"] == 1)
     rank, rows = np.argsort(np.argsort(-certain, kind="stable")), {}
     for share in shares:
@@ -187,10 +174,8 @@ def referral_band(validation: pd.DataFrame, wanted: float = REFERRAL_TARGET) -> 
     """The band that keeps sensitivity and specificity at ``wanted`` on validation films.
 
     ``low`` is the highest threshold with that sensitivity, ``high`` the lowest with that
-    specificity; where they cross, nothing is referred and both are ``low``.
-
-    Raises:
-        ValueError: only one class.
+    specificity; where they cross, nothing is referred and both are ``low``. ValueError where
+    there is one class only.
     """
     if validation["y"].nunique() < 2:
         raise ValueError("a band needs films of both classes")
@@ -206,17 +191,17 @@ def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
     ``found in all`` counts referred children with pneumonia as found: a radiologist sees them.
     Rows with value, low, high.
     """
-    y, p = scores["y"].to_numpy() == 1, scores["probability"].to_numpy()
+    y, p = scores["y"] == 1, scores["probability"]
     away, right = chosen.refers(p), (p >= chosen.high) == y
-    asked = {
-        "referred": (away, np.ones_like(y)),
-        "accuracy": (right, ~away),
-        "sensitivity": (right, ~away & y),
-        "specificity": (right, ~away & ~y),
-        "found in all": (right | away, y),
-    }
+
+    def share(of: np.ndarray, among: np.ndarray) -> dict[str, float]:
+        return metrics.proportion(of[among], scores["patient"][among])
+
     rows = {
-        name: metrics.proportion(of[among], scores["patient"][among])
-        for name, (of, among) in asked.items()
+        "referred": share(away, y | ~y),
+        "accuracy": share(right, ~away),
+        "sensitivity": share(right, ~away & y),
+        "specificity": share(right, ~away & ~y),
+        "found in all": share(right | away, y),
     }
     return pd.DataFrame(rows).T

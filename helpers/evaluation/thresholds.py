@@ -20,10 +20,8 @@ def operating_threshold(
 
     ``weights`` (n,) counts them otherwise. The threshold is laid midway between the lowest
     pneumonia score that must be called and the next score below it, so that it does not hang on
-    the last digit of one film.
-
-    Raises:
-        ValueError: no pneumonia film with weight, or a sensitivity outside 0..1 (0 excluded).
+    the last digit of one film. ValueError for no pneumonia film with weight, or a sensitivity
+    outside 0 (excluded) to 1.
     """
     if not 0 < sensitivity <= 1:
         raise ValueError(f"sensitivity {sensitivity}: must lie in (0, 1]")
@@ -41,15 +39,11 @@ def operating_threshold(
 def equal_error_threshold(scores: pd.DataFrame, weights: pd.Series) -> float:
     """Threshold at which misses and false alarms are equally frequent, counted by ``weights``.
 
-    Between the two scores where the balance turns.
-
-    Raises:
-        ValueError: not both classes have weight.
+    Between the two scores where the balance turns. ValueError if not both classes have weight.
     """
-    order = np.argsort(scores["probability"].to_numpy(), kind="stable")
-    p, sick, weight = (
-        np.asarray(column)[order] for column in (scores["probability"], scores["y"] == 1, weights)
-    )
+    ordered = scores.assign(weight=weights).sort_values("probability", kind="stable")
+    p, weight = ordered["probability"].to_numpy(), ordered["weight"].to_numpy()
+    sick = ordered["y"].to_numpy() == 1
     if not (weight[sick].sum() > 0 and weight[~sick].sum() > 0):
         raise ValueError("not both classes have films to choose a threshold on")
     # After the k-th film: misses if all up to it are called normal, alarms among the rest.

@@ -70,8 +70,7 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
     weights = np.vstack([np.ones(drawn.shape[1]), drawn])
 
     def auroc(change: str) -> np.ndarray:
-        y, probability = (scored[change][column].to_numpy() for column in ("y", "probability"))
-        return metrics.weighted_metrics(y, probability, 0.5, weights)["AUROC"]
+        return metrics.weighted_metrics(scored[change], 0.5, weights)["AUROC"].to_numpy()
 
     columns = [c for c, (name, _) in bench.CORRUPTED.items() if name in perturbations.CORRUPTIONS]
     relative = 1 - np.mean([auroc(change) for change in columns], axis=0) / auroc(bench.PLAIN)

@@ -155,7 +155,7 @@ def fit(films: np.ndarray) -> keras.Model:
     batches = generators.train_set(
         pictures, kind, batch_size=BATCH, epochs=EPOCHS, seed=SEED, augmentation=CHANGE
     )
-    model.fit(batches, epochs=EPOCHS, steps_per_epoch=steps, verbose=0)
+    model.fit(batches, epochs=EPOCHS, steps_per_epoch=steps, shuffle=False, verbose=0)
     return model
 
 

@@ -144,7 +144,9 @@ def fit(
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     done = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch and on_epoch(1))
     batches = training_batches(films, drawn, SEED)
-    model.fit(batches, epochs=epochs, steps_per_epoch=steps, callbacks=[done], verbose=0)
+    model.fit(
+        batches, epochs=epochs, steps_per_epoch=steps, callbacks=[done], shuffle=False, verbose=0
+    )
     return model
 
 
