@@ -96,10 +96,11 @@ def interval(drawn: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bootstrap_mean(
-    values: np.ndarray, patients: pd.Series, weights: np.ndarray | float = 1.0
+    values: np.ndarray, patients: pd.Series, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Mean of a value a film (n,), each counted by ``weights`` (n,) if given: value, low, high."""
-    values, weights = np.broadcast_arrays(np.asarray(values, dtype=float), weights)
+    values = np.asarray(values, dtype=float)
+    weights = np.ones(len(values)) if weights is None else weights
     drawn = patient_weights(patients) * weights
     low, high = interval(drawn @ values / drawn.sum(axis=1))
     return {"value": np.average(values, weights=weights), "low": float(low), "high": float(high)}
@@ -112,7 +113,7 @@ def proportion(right: np.ndarray, patients: pd.Series) -> dict[str, float]:
     (Clopper and Pearson 1934), counting patients.
     """
     if len(right) == 0:
-        return dict.fromkeys(("value", "low", "high"), np.nan)
+        return {"value": np.nan, "low": np.nan, "high": np.nan}
     least = 0.025 ** (1 / patients.nunique())
     if np.all(right):
         return {"value": 1.0, "low": least, "high": 1.0}
