@@ -34,56 +34,50 @@ AGAIN = "again"  # folder of the record's repetition, made to see whether it rep
 BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 
 
-def films(root: Path = config.RESULTS) -> pd.DataFrame:
-    """The manifest with what a film's background tells (``acquisition.measure``), a row a film."""
-    return manifest.read().join(acquisition.read(root).drop(columns="part"), on="film")
+def films() -> pd.DataFrame:
+    """The manifest with y and what a film's background tells (``acquisition.measure``)."""
+    table = manifest.read().join(acquisition.read().drop(columns="part"), on="film")
+    return table.assign(y=(table["label"] == "PNEUMONIA").astype(int))
 
 
 def groups(table: pd.DataFrame) -> pd.DataFrame:
     """Acquisition groups of the training films: films, children, pneumonia, marks and tones."""
-    seen = table[table["part"] == "training"]
-    seen = seen.assign(
-        sick=seen["label"].eq("PNEUMONIA"), height=seen["marker_height"].where(seen["marker"] > 0)
-    )
     columns = {
         "films": ("film", "size"),
         "children": ("patient", "nunique"),
-        "pneumonia": ("sick", "mean"),
+        "pneumonia": ("y", "mean"),
         "letter found": ("marker", "mean"),
         "its height": ("height", "median"),
         "black": ("black", "mean"),
         "median tone": ("tone_50", "median"),
     }
-    return seen.groupby("group").agg(**columns)
+    table = table.assign(height=table["marker_height"].where(table["marker"] > 0))
+    return table[table["part"] == "training"].groupby("group").agg(**columns)
 
 
-def background_evidence(table: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
+def background_evidence(table: pd.DataFrame) -> pd.DataFrame:
     """AUROC on validation films of EVIDENCE (rows; of trials the middle seed): value, low, high."""
-    ours = table[table["part"] == "validation"]
-    ours, rows = ours.assign(y=ours["label"].eq("PNEUMONIA").astype(int), seed=0), {}
+    rows = {}
     for name, title in EVIDENCE.items():
-        known = name in ours
-        scores = (
-            ours.assign(probability=ours[name])
-            if known
-            else trials.scores(name, root).query("role == 'validation'")
-        )
-        seeds = [metrics.estimate(of, 0.5).loc["AUROC"] for _, of in scores.groupby("seed")]
+        if name in table:
+            scores = table.assign(probability=table[name], role=table["part"], seed=0)
+        else:
+            scores = trials.scores(name)
+        by_seed = scores[scores["role"] == "validation"].groupby("seed")
+        seeds = [metrics.estimate(of, 0.5).loc["AUROC"] for _, of in by_seed]
         rows[title] = sorted(seeds, key=lambda one: one["value"])[len(seeds) // 2]
     return pd.DataFrame(rows).T
 
 
-def ranking(
-    scores: Mapping[object, Sequence[pd.DataFrame]], root: Path = config.RESULTS
-) -> pd.DataFrame:
+def ranking(scores: Mapping[object, Sequence[pd.DataFrame]]) -> pd.DataFrame:
     """AUROC on validation films, on them by overlap weight (stress), and on test films.
 
     A row for each of ``scores``, which are pairs: of validation and of test films.
     """
     rows = {}
     for name, (before, after) in scores.items():
-        weighted = acquisition.weighted(before, root).assign(role="validation")
-        figures = acquisition.stress_figures(weighted)
+        before = acquisition.weighted(before).assign(role="validation")
+        figures = acquisition.stress_figures(before)
         rows[name] = {
             "validation": figures["validation AUROC"],
             "stress": figures["stress AUROC"],
@@ -92,16 +86,14 @@ def ranking(
     return pd.DataFrame(rows).T
 
 
-def members(result: Result, root: Path = config.RESULTS) -> pd.DataFrame:
+def members(result: Result) -> pd.DataFrame:
     """What each member of the final network sees, and its ``ranking``, a row a seed."""
-    scores = {
-        seed: [
-            result.scores(part).assign(probability=result.seeds(part)[seed].to_numpy())
-            for part in ("validation", "test")
-        ]
-        for seed in result.recipe.seeds
-    }
-    table = ranking(scores, root).rename(columns={"stress": "against the stereotype"})
+
+    def scores(part: str, seed: int) -> pd.DataFrame:
+        return result.scores(part).assign(probability=result.seeds(part)[seed].to_numpy())
+
+    pairs = {s: (scores("validation", s), scores("test", s)) for s in result.recipe.seeds}
+    table = ranking(pairs).rename(columns={"stress": "against the stereotype"})
     views = {"box": "the lungs cut out", "film": "the whole film"}
     table.insert(0, "sees", [views[result.recipe.view_of(seed)] for seed in table.index])
     return table.rename_axis("seed")
@@ -136,8 +128,8 @@ def measure_flips(
 
     Changes are ``perturbations.COUNTERFACTUALS``; ``films`` must hold the full set.
     """
-    ready = bench.prepare(films, root)
     networks = [Study(results=root).run(name).ensemble() for name in names]
+    ready = bench.prepare(films, root)
     test, called = ready.rows("test"), {}
     for change in (bench.PLAIN, *perturbations.COUNTERFACTUALS):
         changed = ready.changed(change, test)
@@ -152,16 +144,14 @@ def measure_flips(
     return table[table["change"] != bench.PLAIN]
 
 
-def explained(
-    before: pd.DataFrame, after: pd.DataFrame, threshold: float, root: Path = config.RESULTS
-) -> pd.DataFrame:
+def explained(before: pd.DataFrame, after: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Specificity on validation, on validation with the test films' margins, and on test films.
 
     The middle row counts normal validation films so that their margins are distributed as those
     of the normal test films (BINS): what would be left had nothing changed but the background.
     Columns value, low, high.
     """
-    margin = acquisition.read(root)["margin"]
+    margin = acquisition.read()["margin"]
     old, new = (scores[scores["y"] == 0].join(margin, on="film") for scores in (before, after))
     bins = [np.digitize(normal["margin"], BINS[1:-1]) for normal in (old, new)]
     ours, theirs = (np.bincount(one, minlength=len(BINS) - 1) / len(one) for one in bins)
@@ -178,9 +168,9 @@ def explained(
     return pd.DataFrame(specificity).T
 
 
-def errors(scores: pd.DataFrame, threshold: float, root: Path = config.RESULTS) -> pd.DataFrame:
+def errors(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Share called correctly by subtype, series and acquisition group: value, low, high, films."""
-    known = scores.join(acquisition.read(root)["group"], on="film")
+    known = scores.join(acquisition.read()["group"], on="film")
     known["apparatus"] = known["label"].str.lower() + ", group " + known["group"].astype(str)
     tables = {
         column: metrics.accuracy_by(known, threshold, column)

@@ -123,7 +123,6 @@ def run(trial: Recipe, bench: Bench, root: Path, build: Path) -> None:
     facts = {
         "films_digest": manifest.digest(table),
         "films": table["split"].value_counts().to_dict(),
-        "parameters": fitted.model.count_params(),
         "network_digest": classifiers.fingerprint(trial.builder, trial.side),
         "training_seconds": seconds,
         "flips": flips,
@@ -135,11 +134,7 @@ def run(trial: Recipe, bench: Bench, root: Path, build: Path) -> None:
 
 
 def run_all(
-    films: dataset.Films,
-    root: Path,
-    build: Path,
-    names: Sequence[str] = (),
-    tell: Callable[[str], object] = lambda text: None,
+    films: dataset.Films, root: Path, build: Path, names: Sequence[str], tell: Callable
 ) -> None:
     """Run the trials ``names`` (all if none) unless recorded; ``tell`` gets a line before each.
 
@@ -174,49 +169,49 @@ def read(name: str, root: Path = config.RESULTS) -> record.Record:
     return record.read(root / FOLDER, TRIALS[name], manifest.digest(ours))
 
 
-def scores(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
+def scores(name: str) -> pd.DataFrame:
     """A trial's answers, a row a seed and film, as ``acquisition.stress_figures`` takes them."""
     facts = manifest.read().set_index("film")[["label", "patient"]]
-    table = read(name, root).predictions.rename(columns={"split": "role"}).join(facts, on="film")
+    table = read(name).predictions.rename(columns={"split": "role"}).join(facts, on="film")
     table["y"] = (table["label"] == "PNEUMONIA").astype(int)
-    return acquisition.weighted(table, root)
+    return acquisition.weighted(table)
 
 
-def by_seed(root: Path = config.RESULTS) -> pd.DataFrame:
+def by_seed() -> pd.DataFrame:
     """Each trial and seed (rows): ``acquisition.stress_figures``, flips, minutes."""
     rows = []
     for name, trial in TRIALS.items():
-        facts = read(name, root).facts
-        for seed, scored in scores(name, root).groupby("seed"):
+        facts = read(name).facts
+        for seed, scored in scores(name).groupby("seed"):
             figures = acquisition.stress_figures(scored) | facts["flips"][str(seed)]
             minutes = facts["training_seconds"][str(seed)] / 60
             rows.append({"trial": trial.title, "seed": seed, **figures, "minutes": minutes})
     return pd.DataFrame(rows)
 
 
-def decided(root: Path = config.RESULTS) -> dict[str, bool]:
+def decided() -> dict[str, bool]:
     """Whether each trial (title) was finished before the final network saw test films.
 
     Trials that were finished later fill the table and decided nothing.
     """
-    ledger = record.openings(root).set_index("recipe_digest")["date"]
+    ledger = record.openings(config.RESULTS).set_index("recipe_digest")["date"]
     opened = ledger.loc[[recipes.get("final").digest()]].min()
-    return {trial.title: read(name, root).facts["date"] < opened for name, trial in TRIALS.items()}
+    return {trial.title: read(name).facts["date"] < opened for name, trial in TRIALS.items()}
 
 
-def summary(seeds: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
+def summary(seeds: pd.DataFrame) -> pd.DataFrame:
     """Means of ``by_seed`` (rows trials), best stress AUROC first; its spread; ``decided``."""
     grouped = seeds.drop(columns="seed").groupby("trial")
     table = grouped.mean().assign(spread=grouped["stress AUROC"].std())
-    table["decided"] = table.index.map(decided(root))
+    table["decided"] = table.index.map(decided())
     return table.sort_values("stress AUROC", ascending=False)
 
 
-def averaging(root: Path = config.RESULTS) -> pd.DataFrame:
+def averaging() -> pd.DataFrame:
     """Figures of the mean of a trial's seeds less the seeds' mean figures: a row a trial."""
     rows = {}
     for name, trial in TRIALS.items():
-        seeds = scores(name, root).groupby("seed")
+        seeds = scores(name).groupby("seed")
         single = pd.DataFrame([acquisition.stress_figures(of) for _, of in seeds]).mean()
         mean = np.mean([of["probability"] for _, of in seeds], axis=0)
         together = seeds.get_group(trial.seeds[0]).assign(probability=mean)

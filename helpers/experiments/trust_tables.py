@@ -37,10 +37,10 @@ def answers(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
     return _recorded(f"{name}.csv", root).set_index("film")
 
 
-def thresholds(root: Path = config.RESULTS) -> dict[str, float]:
+def thresholds() -> dict[str, float]:
     """The operating points of the two networks, by name."""
-    early = record.read_facts(root / trust.FOLDER, trust.REFERENCE)["threshold"]
-    return {trust.REFERENCE: early, "final": Study(results=root).run("final").threshold}
+    early = record.read_facts(config.RESULTS / trust.FOLDER, trust.REFERENCE)["threshold"]
+    return {trust.REFERENCE: early, "final": Study().run("final").threshold}
 
 
 def scores(name: str, root: Path = config.RESULTS) -> dict[str, pd.DataFrame]:
@@ -78,11 +78,11 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
     return pd.Series({"value": relative[0], "low": low, "high": high})
 
 
-def ablations(root: Path = config.RESULTS) -> pd.DataFrame:
+def ablations() -> pd.DataFrame:
     """AUROC, decisions that flip, films called sick (network, figure) after each ablation."""
     columns = {}
     for name, title in trust.titles().items():
-        scored, cut = scores(name, root), thresholds(root)[name]
+        scored, cut = scores(name), thresholds()[name]
         called = {change: of["probability"] >= cut for change, of in scored.items()}
         rows = {
             change: {
@@ -99,9 +99,7 @@ def ablations(root: Path = config.RESULTS) -> pd.DataFrame:
 # -- whom it fails, when to ask --------------------------------------------------------------
 
 
-def error_films(
-    result: Result, shown: pd.Series, count: int = 12, root: Path = config.RESULTS
-) -> pd.DataFrame:
+def error_films(result: Result, shown: pd.Series, count: int = 12) -> pd.DataFrame:
     """The most confident errors on test films among those that may be shown, worst first.
 
     ``shown`` is a bool by film name. Columns of ``scores`` with certainty and remark.
@@ -110,7 +108,7 @@ def error_films(
     scored["certainty"] = decisions.certainty(scored, result.threshold)
     wrong = (scored["probability"] >= result.threshold) != (scored["y"] == 1)
     worst = scored[wrong & scored["film"].map(shown).eq(True)].nlargest(count, "certainty")
-    facts = acquisition.read(root)
+    facts = acquisition.read()
     trained = facts[facts["part"] == "training"]
     return worst.assign(remark=[_remark(facts.loc[film], trained) for film in worst["film"]])
 
@@ -184,8 +182,10 @@ def maps_by_call(table: pd.DataFrame) -> pd.DataFrame:
     return _inside(table.assign(call=call).query("outline == 'found'"), ["network", "call"])
 
 
-def sanity_check(root: Path = config.RESULTS) -> pd.DataFrame:
+def sanity_check() -> pd.DataFrame:
     """Mean rank correlation with the map of randomised weights: stage by network."""
-    table = _recorded(trust.SANITY_CHECK, root).rename(columns={"stage": "fresh weights in"})
+    table = _recorded(trust.SANITY_CHECK, config.RESULTS).rename(
+        columns={"stage": "fresh weights in"}
+    )
     wide = table.pivot_table(index="fresh weights in", columns="network", values="correlation")
     return wide.loc[list(explain.STAGES)].rename(columns=trust.titles()).rename_axis(columns=None)
