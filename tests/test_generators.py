@@ -1,4 +1,4 @@
-"""Batches are a function of seed and step; augmentation moves films as it says, and only so."""
+"""Batches are a function of seed and step, hold the films they should, and need no Python."""
 
 from __future__ import annotations
 
@@ -11,15 +11,7 @@ from helpers.data.augmentation import Augmentation
 
 COUNT, SIDE = 10, 16
 STRONG = Augmentation(
-    rotation=40,
-    shift=0.3,
-    zoom=0.4,
-    mirror=True,
-    flip=True,
-    brightness=0.5,
-    contrast=1,
-    gamma=1,
-    noise=0.3,
+    rotation=40, shift=0.3, mirror=True, brightness=0.5, gamma=1, noise=0.3, sharpness=1.0
 )
 
 
@@ -31,18 +23,16 @@ def pictures():
     return drawn
 
 
-@pytest.fixture(scope="module")
-def labels():
-    return np.arange(COUNT) % 2
+LABELS, WEIGHTS = np.arange(COUNT) % 2, np.arange(COUNT) / 4
 
 
 @pytest.fixture(scope="module")
-def batches(pictures, labels):
-    """Collect training batches as (steps, batch, ...) arrays of pictures and labels."""
+def batches(pictures):
+    """Collect training batches as (steps, batch, ...) arrays of pictures, labels and weights."""
 
     def collect(threads=None, **settings):
         settings = {"batch_size": 4, "epochs": 2, "seed": 1, **settings}
-        made = generators.train_set(pictures, labels, **settings)
+        made = generators.train_set(pictures, LABELS, **settings)
         if threads:
             options = tf.data.Options()
             options.threading.private_threadpool_size = threads
@@ -60,45 +50,30 @@ def numbers(x):
 # -- the order of films -----------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_batches(batches):
-    for one, two in zip(batches(augmentation=STRONG), batches(augmentation=STRONG), strict=True):
+@pytest.mark.parametrize("threads", [None, 1, 7])
+def test_the_same_seed_gives_the_same_batches_on_any_number_of_threads(batches, threads):
+    some, usual = batches(threads, augmentation=STRONG), batches(augmentation=STRONG)
+    for one, two in zip(some, usual, strict=True):
         np.testing.assert_array_equal(one, two)
 
 
-def test_another_seed_gives_another_order(batches):
-    assert not np.array_equal(numbers(batches(seed=1)[0]), numbers(batches(seed=2)[0]))
-
-
-@pytest.mark.parametrize("threads", [1, 7])
-def test_batches_do_not_depend_on_the_number_of_threads(batches, threads):
-    few, usual = batches(threads, augmentation=STRONG), batches(augmentation=STRONG)
-    for one, two in zip(few, usual, strict=True):
-        np.testing.assert_array_equal(one, two)
+def test_seeds_and_epochs_differ_in_their_order(batches):
+    first, second = numbers(batches()[0]).reshape(2, -1)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first, numbers(batches(seed=2, epochs=1)[0]).ravel())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 16])
-def test_every_epoch_shows_every_film(batches, batch_size):
-    shown = numbers(batches(batch_size=batch_size)[0]).reshape(2, -1)
-    assert [set(epoch) for epoch in shown] == [set(range(COUNT))] * 2
-
-
-def test_only_the_filling_of_the_last_batch_is_shown_twice(batches):
-    shown = numbers(batches(epochs=1)[0]).ravel()
-    assert len(set(shown[:COUNT])) == COUNT
-    assert list(shown[COUNT:]) == list(shown[: len(shown) - COUNT])
-
-
-def test_epochs_differ_in_their_order(batches):
-    first, second = numbers(batches()[0]).reshape(2, -1)
-    assert not np.array_equal(first, second)
+def test_every_epoch_shows_every_film_and_only_the_last_batch_is_filled(batches, batch_size):
+    for shown in numbers(batches(batch_size=batch_size)[0]).reshape(2, -1):
+        assert sorted(shown[:COUNT]) == list(range(COUNT))
+        assert list(shown[COUNT:]) == list(shown[: len(shown) - COUNT])
 
 
 def test_changes_are_drawn_anew_in_each_epoch():
-    grey, labels = np.full((COUNT, SIDE, SIDE), 128, np.uint8), np.zeros(COUNT)
-    brighter = Augmentation(brightness=0.2)
-    made = generators.train_set(
-        grey, labels, batch_size=COUNT, epochs=2, seed=1, augmentation=brighter
-    )
+    grey, brighter = np.full((COUNT, SIDE, SIDE), 128, np.uint8), Augmentation(brightness=0.2)
+    settings = {"batch_size": COUNT, "epochs": 2, "seed": 1, "augmentation": brighter}
+    made = generators.train_set(grey, LABELS, **settings)
     first, second = (x[:, 0, 0, 0] for x, _ in made.as_numpy_iterator())
     assert not np.isclose(first, second).any()
 
@@ -111,21 +86,21 @@ def test_a_later_first_epoch_goes_on_where_the_whole_stream_is(batches, first):
         np.testing.assert_array_equal(one[3 * first :], two)
 
 
-def test_labels_stay_with_their_films(batches, labels):
-    x, y = batches()
-    np.testing.assert_array_equal(y[..., 0], labels[numbers(x)])
+# -- what a batch holds -----------------------------------------------------------------------
 
 
-def test_without_augmentation_pixels_are_unchanged(batches, pictures):
-    x, _ = batches(augmentation=None)
+def test_films_come_unchanged_without_augmentation_with_their_labels_and_weights(batches, pictures):
+    x, y, weight = batches(weights=WEIGHTS)
     np.testing.assert_array_equal(x[..., 0], pictures[numbers(x)])
+    np.testing.assert_array_equal(y[..., 0], LABELS[numbers(x)])
+    np.testing.assert_array_equal(weight[..., 0], WEIGHTS[numbers(x)])
 
 
-def test_training_batches_all_have_one_shape_and_type(pictures, labels):
-    made = generators.train_set(pictures, labels, batch_size=4, epochs=1, seed=1)
-    x, y = zip(*made.as_numpy_iterator(), strict=True)
-    assert {(a.shape, a.dtype.name) for a in x} == {((4, SIDE, SIDE, 1), "float32")}
-    assert {(a.shape, a.dtype.name) for a in y} == {((4, 1), "float32")}
+@pytest.mark.parametrize("augmentation", [None, STRONG], ids=["plain", "augmented"])
+def test_training_batches_all_have_one_shape_and_type(batches, augmentation):
+    x, y = batches(augmentation=augmentation)
+    assert (x.shape, x.dtype) == ((6, 4, SIDE, SIDE, 1), np.float32)
+    assert (y.shape, y.dtype) == ((6, 4, 1), np.float32)
 
 
 @pytest.mark.parametrize(("count", "size", "steps"), [(10, 4, 3), (8, 4, 2), (1, 4, 1)])
@@ -133,14 +108,11 @@ def test_an_epoch_has_the_batches_that_show_all_films(count, size, steps):
     assert generators.steps_per_epoch(count, size) == steps
 
 
-# -- validation and test films ----------------------------------------------------------------
-
-
-def test_validation_films_come_in_order_and_unchanged(pictures, labels):
-    made = generators.val_set(pictures, labels, batch_size=4)
+def test_validation_films_come_in_order_and_unchanged(pictures):
+    made = generators.val_set(pictures, LABELS, batch_size=4)
     x, y = (np.concatenate(kind) for kind in zip(*made.as_numpy_iterator(), strict=True))
     np.testing.assert_array_equal(x[..., 0], pictures)
-    np.testing.assert_array_equal(y[:, 0], labels)
+    np.testing.assert_array_equal(y[:, 0], LABELS)
     assert (x.dtype, y.dtype) == (np.float32, np.float32)
 
 
@@ -150,51 +122,30 @@ def test_test_films_come_in_order_unchanged_and_without_labels(pictures):
     np.testing.assert_array_equal(np.concatenate(made)[..., 0], pictures)
 
 
-# -- refusals ---------------------------------------------------------------------------------
-
-
-NONE = np.zeros((0, SIDE, SIDE), np.uint8)
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: generators.train_set(NONE, np.zeros(0), batch_size=4, epochs=1, seed=1),
-        lambda: generators.val_set(NONE, np.zeros(0), batch_size=4),
-        lambda: generators.test_set(NONE, batch_size=4),
-    ],
-    ids=["train", "val", "test"],
-)
-def test_no_films_make_no_batches(make):
-    with pytest.raises(ValueError, match="no films"):
-        make()
-
-
-def test_as_many_labels_as_films_are_wanted(pictures, labels):
-    with pytest.raises(ValueError, match="10 films but 9 labels"):
-        generators.train_set(pictures, labels[1:], batch_size=4, epochs=1, seed=1)
-    with pytest.raises(ValueError, match="10 films but 9 labels"):
-        generators.val_set(pictures, labels[1:], batch_size=4)
-
-
-# -- weights, and no Python ---------------------------------------------------------------------
-
-
-def test_weights_come_with_their_films():
-    films = np.arange(40, dtype=np.uint8)[:, None, None] * np.ones((1, 8, 8), np.uint8)
-    weights = np.arange(40, dtype=np.float32)
-    batches = generators.train_set(
-        films, np.zeros(40), batch_size=8, epochs=1, seed=3, weights=weights
-    )
-    for x, _, w in batches:
-        assert np.array_equal(x.numpy()[:, 0, 0, 0], w.numpy()[:, 0])
-
-
-def test_films_in_memory_are_prepared_without_python(pictures, labels, monkeypatch):
+def test_films_are_prepared_without_python(batches, monkeypatch):
     """A program that ends with batches in the making would wait for ever on Python among them."""
     for name in ("numpy_function", "py_function"):
         monkeypatch.delattr(tf, name)
-    made = generators.train_set(
-        pictures, labels, batch_size=4, epochs=1, seed=1, augmentation=STRONG
-    )
-    assert len(list(made)) == 3
+    assert len(batches(epochs=1, augmentation=STRONG)[0]) == 3
+
+
+# -- refusals ---------------------------------------------------------------------------------
+
+
+MAKERS = {
+    "train": lambda x, y: generators.train_set(x, y, batch_size=4, epochs=1, seed=1),
+    "val": lambda x, y: generators.val_set(x, y, batch_size=4),
+    "test": lambda x, y: generators.test_set(x, batch_size=4),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_no_films_make_no_batches(name):
+    with pytest.raises(ValueError, match="no films"):
+        MAKERS[name](np.zeros((0, SIDE, SIDE), np.uint8), np.zeros(0))
+
+
+@pytest.mark.parametrize("name", ["train", "val"])
+def test_as_many_labels_as_films_are_wanted(pictures, name):
+    with pytest.raises(ValueError, match="10 films but 9 labels"):
+        MAKERS[name](pictures, LABELS[1:])

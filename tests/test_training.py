@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import shutil
 import types
@@ -52,8 +51,6 @@ def films(count, seed):
 
 
 TRAIN, VALIDATION = films(20, 1), films(12, 2)
-
-
 # Validation films whose labels contradict the training films: learning makes their loss grow.
 CONTRARY = VALIDATION[0], 1 - VALIDATION[1]
 
@@ -62,19 +59,15 @@ def fit(recipe, folder, report=None, seed=1, validation=VALIDATION):
     return training.fit(recipe, seed, TRAIN, validation, folder, report)
 
 
-def stop_at(epochs):
-    """A report that interrupts as soon as ``epochs`` are done."""
+def interrupt(recipe, folder, epochs, **settings):
+    """Stop a training as soon as ``epochs`` are done."""
 
     def report(done, logs):
         if done >= epochs:
             raise StopError
 
-    return report
-
-
-def interrupt(recipe, folder, epochs, **settings):
     with pytest.raises(StopError):
-        fit(recipe, folder, stop_at(epochs), **settings)
+        fit(recipe, folder, report, **settings)
 
 
 def never(done, logs):
@@ -90,22 +83,13 @@ def answers(fitted):
     return ensemble.predict(fitted.model, VALIDATION[0])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def slow():
-    """A clock by which a second passes at every look, so that every batch is reported."""
-    with pytest.MonkeyPatch.context() as patch:
-        seconds = types.SimpleNamespace(perf_counter=itertools.count(1.0).__next__)
-        patch.setattr(training, "time", seconds)
-        yield
-
-
 @dataclasses.dataclass
 class Run:
-    """An uninterrupted training, where it was kept, and what it told."""
+    """An uninterrupted training, where it was kept, and what it reported."""
 
     fitted: training.Fitted
     folder: Path
-    told: list[tuple[float, dict[str, float]]]
+    reported: list[tuple[float, dict[str, float]]]
 
 
 @pytest.fixture(scope="module")
@@ -115,26 +99,19 @@ def whole(tmp_path_factory):
 
     def get(name):
         if name not in runs:
-            folder, told = tmp_path_factory.mktemp("whole"), []
-            fitted = fit(RECIPES[name], folder, lambda done, logs: told.append((done, logs)))
-            runs[name] = Run(fitted, folder, told)
+            folder, reported = tmp_path_factory.mktemp("whole"), []
+            fitted = fit(RECIPES[name], folder, lambda *one: reported.append(one))
+            runs[name] = Run(fitted, folder, reported)
         return runs[name]
 
     return get
 
 
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory):
-    """Folder of the plain training, interrupted after two epochs; do not change it."""
-    folder = tmp_path_factory.mktemp("stopped")
-    interrupt(PLAIN, folder, 2)
-    return folder
-
-
 @pytest.fixture
-def halfway(stopped, tmp_path):
-    """A copy of ``stopped`` to go on in."""
-    return shutil.copytree(stopped, tmp_path / "halfway")
+def halfway(tmp_path):
+    """Folder of the plain training, interrupted after two epochs."""
+    interrupt(PLAIN, tmp_path, 2)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -147,43 +124,34 @@ def impatient(tmp_path_factory):
 # -- settings ---------------------------------------------------------------------------------
 
 
-def test_without_weights_classes_count_as_they_are():
-    assert training.class_weight(PLAIN, np.array([0, 1, 1, 1])) is None
-
-
-def test_balanced_classes_weigh_the_same_in_the_loss():
-    recipe = dataclasses.replace(PLAIN, class_weights="balanced")
-    weights = training.class_weight(recipe, np.array([0, 1, 1, 1]))
-    assert weights == {0: pytest.approx(2.0), 1: pytest.approx(2 / 3)}
-
-
-def test_a_constant_learning_rate_is_the_recipes():
-    assert training.learning_rate(PLAIN, steps=10) == 1e-3
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [("none", None), ("balanced", {0: pytest.approx(2.0), 1: pytest.approx(2 / 3)})],
+)
+def test_balanced_classes_weigh_the_same_in_the_loss(setting, expected):
+    recipe = dataclasses.replace(PLAIN, class_weights=setting)
+    assert training.class_weight(recipe, np.array([0, 1, 1, 1])) == expected
 
 
 @pytest.mark.parametrize(
     ("step", "rate"),
     [(0, 2e-5), (10, (2e-5 + 2e-3) / 2), (20, 2e-3), (60, 1e-3), (100, 0.0), (150, 0.0)],
-    ids=["start", "warming up", "peak", "half way down", "end", "after the end"],
 )
 def test_a_cosine_warms_up_peaks_and_falls_to_zero(step, rate):
     recipe = dataclasses.replace(PLAIN, learning_rate=2e-3, cosine=True, warmup_epochs=2, epochs=10)
     schedule = training.learning_rate(recipe, steps=10)
     assert float(schedule(step)) == pytest.approx(rate, abs=1e-8)
+    assert training.learning_rate(PLAIN, steps=10) == PLAIN.learning_rate  # without a cosine
 
 
 @pytest.mark.parametrize(("optimizer", "decay"), [("adam", None), ("adamw", 0.01)])
-def test_the_optimizer_is_the_recipes(optimizer, decay):
-    recipe = dataclasses.replace(PLAIN, optimizer=optimizer, weight_decay=0.01)
-    made = training.compiled(recipe, steps=1, seed=1).optimizer
-    assert (type(made).__name__.lower(), made.weight_decay) == (optimizer, decay)
-
-
-def test_the_loss_smooths_labels_as_the_recipe_says():
-    recipe = dataclasses.replace(PLAIN, label_smoothing=0.1)
-    loss = training.compiled(recipe, steps=1, seed=1).loss
+def test_optimizer_and_smoothing_are_the_recipes(optimizer, decay):
+    settings = {"optimizer": optimizer, "weight_decay": 0.01, "label_smoothing": 0.1}
+    made = training.compiled(dataclasses.replace(PLAIN, **settings), steps=1, seed=1)
+    kind = type(made.optimizer).__name__.lower()
+    assert (kind, made.optimizer.weight_decay) == (optimizer, decay)
     expected = -(0.95 * np.log(0.8) + 0.05 * np.log(0.2))
-    assert float(loss([[1.0]], [[0.8]])) == pytest.approx(expected, rel=1e-5)
+    assert float(made.loss([[1.0]], [[0.8]])) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(("seed", "same"), [(1, True), (2, False)])
@@ -195,83 +163,62 @@ def test_the_first_weights_are_the_seeds(seed, same):
 # -- a training -------------------------------------------------------------------------------
 
 
-def test_the_history_has_a_row_an_epoch(whole):
-    history = whole("plain").fitted.history
-    assert list(history["epoch"]) == [1, 2, 3]
-    told = {"loss", "accuracy", "recall"}
-    assert set(history) == {"epoch", "seconds"} | told | {f"val_{name}" for name in told}
-
-
-def test_seconds_add_up_over_the_epochs(whole):
+def test_the_history_has_a_row_an_epoch_and_seconds_add_up(whole):
     fitted = whole("plain").fitted
-    assert fitted.history["seconds"].is_monotonic_increasing
-    assert fitted.seconds == fitted.history["seconds"].iloc[-1] > 0
+    history = fitted.history
+    assert list(history["epoch"]) == [1, 2, 3]
+    figures = {"loss", "accuracy", "recall"}
+    assert set(history) == {"epoch", "seconds"} | figures | {f"val_{name}" for name in figures}
+    assert history["seconds"].is_monotonic_increasing
+    assert fitted.seconds == history["seconds"].iloc[-1] > 0
 
 
-def test_every_epoch_is_told_with_its_figures(whole):
+def test_epochs_are_reported_with_their_figures_and_parts_of_them_without(whole):
     run = whole("plain")
-    ends = [(done, logs["val_loss"]) for done, logs in run.told if logs]
+    ends = [(done, logs["val_loss"]) for done, logs in run.reported if logs]
     assert ends == list(zip([1, 2, 3], run.fitted.history["val_loss"], strict=True))
-
-
-def test_parts_of_an_epoch_are_told_without_figures(whole):
-    parts = [done for done, logs in whole("plain").told if not logs]
+    parts = [done for done, logs in run.reported if not logs]
     assert parts == pytest.approx(np.arange(1, 10) / 3)
 
 
-@pytest.fixture
-def handed(tmp_path, monkeypatch):
-    """The first batch and the class weights that Keras is handed for the augmented recipe."""
-    seen = {}
+def test_films_are_augmented_and_drawn_by_the_trainings_seed_and_weighed(tmp_path, monkeypatch):
+    recipe, seen = RECIPES["augmented, decaying"], {}
 
     def spy(model, batches, **settings):
         seen.update(settings, batch=next(batches.as_numpy_iterator()))
         raise StopError
 
     monkeypatch.setattr(keras.Model, "fit", spy)
-    with pytest.raises(StopError):
-        fit(RECIPES["augmented, decaying"], tmp_path, seed=7)
-    return seen
-
-
-def test_films_are_augmented_and_drawn_by_the_trainings_seed(handed):
-    batches = generators.train_set(
-        *TRAIN, batch_size=8, epochs=1, seed=7, augmentation=MILD_AND_TONE
-    )
-    for found, expected in zip(handed["batch"], next(batches.as_numpy_iterator()), strict=True):
+    interrupt(recipe, tmp_path, 0, seed=7)
+    settings = {"batch_size": 8, "epochs": 1, "seed": 7, "augmentation": MILD_AND_TONE}
+    batches = generators.train_set(*TRAIN, **settings)
+    for found, expected in zip(seen["batch"], next(batches.as_numpy_iterator()), strict=True):
         np.testing.assert_array_equal(found, expected)
-
-
-def test_classes_weigh_as_the_recipe_says(handed):
-    expected = training.class_weight(RECIPES["augmented, decaying"], TRAIN[1])
-    assert handed["class_weight"] == expected
+    assert seen["class_weight"] == training.class_weight(recipe, TRAIN[1])
 
 
 # -- the best epoch ---------------------------------------------------------------------------
 
 
-def test_the_network_returned_is_that_of_the_lowest_validation_loss(impatient):
+def test_patience_ends_a_training_and_the_network_is_that_of_the_lowest_loss(impatient):
     losses = impatient.fitted.history["val_loss"]
-    assert losses.idxmin() < len(losses) - 1
+    assert len(losses) == losses.idxmin() + 1 + IMPATIENT.patience < IMPATIENT.epochs
     p, y = answers(impatient.fitted), CONTRARY[1]
     loss = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
     assert loss == pytest.approx(losses.min(), abs=2e-5)
-
-
-def test_the_network_returned_comes_without_its_optimizer(whole):
-    assert getattr(whole("plain").fitted.model, "optimizer", None) is None
+    assert getattr(impatient.fitted.model, "optimizer", None) is None  # a third the size
 
 
 @pytest.mark.parametrize(
-    ("losses", "best"),
+    ("best", "losses"),
     [
-        ((0.5, 0.4, 0.6), "2"),
-        ((0.5, 0.5, 0.5), "1"),
-        ((0.123456, 0.123458), "1"),
-        ((0.123458, 0.123456), "2"),
+        ("2", (0.5, 0.4, 0.6)),
+        ("1", (0.5, 0.5)),
+        ("1", (0.123456, 0.123458)),
+        ("2", (0.2, 0.1999999)),
     ],
 )
-def test_the_weights_kept_are_those_of_the_lowest_loss_so_far(tmp_path, losses, best):
+def test_the_weights_kept_are_those_of_the_lowest_loss_so_far(tmp_path, best, losses):
     keeper = training.Keeper(tmp_path, steps=1)
     for epoch, loss in enumerate(losses):
         network = types.SimpleNamespace(
@@ -285,23 +232,11 @@ def test_the_weights_kept_are_those_of_the_lowest_loss_so_far(tmp_path, losses, 
 # -- patience ---------------------------------------------------------------------------------
 
 
-def test_patience_ends_a_training_after_as_many_epochs_without_a_better_loss(impatient):
-    losses = impatient.fitted.history["val_loss"]
-    assert len(losses) == losses.idxmin() + 1 + 2
-    assert len(losses) < IMPATIENT.epochs
-
-
 def test_patience_is_remembered_across_an_interruption(impatient, tmp_path):
     best = impatient.fitted.history["val_loss"].idxmin() + 1
     interrupt(IMPATIENT, tmp_path, best + 1, validation=CONTRARY)
     resumed = fit(IMPATIENT, tmp_path, validation=CONTRARY)
     pd.testing.assert_frame_equal(figures(resumed), figures(impatient.fitted))
-
-
-def test_a_training_that_patience_ended_does_not_go_on(impatient):
-    again = fit(IMPATIENT, impatient.folder, never, validation=CONTRARY)
-    pd.testing.assert_frame_equal(again.history, impatient.fitted.history)
-    np.testing.assert_array_equal(answers(again), answers(impatient.fitted))
 
 
 # -- interruptions ----------------------------------------------------------------------------
@@ -319,14 +254,11 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(whole, tmp_path, n
     equal(fit(RECIPES[name], tmp_path), whole(name).fitted)
 
 
-def test_an_interruption_in_the_first_epoch_starts_afresh(whole, tmp_path):
-    interrupt(PLAIN, tmp_path, 0.1)
+@pytest.mark.parametrize("stops", [(0.1,), (2, 2.5)], ids=["in the first epoch", "a second one"])
+def test_an_epoch_that_was_interrupted_is_repeated(whole, tmp_path, stops):
+    for epochs in stops:
+        interrupt(PLAIN, tmp_path, epochs)
     equal(fit(PLAIN, tmp_path), whole("plain").fitted)
-
-
-def test_a_second_interruption_within_an_epoch_repeats_that_epoch(whole, halfway):
-    interrupt(PLAIN, halfway, 2.5)
-    equal(fit(PLAIN, halfway), whole("plain").fitted)
 
 
 def test_a_run_killed_between_two_files_goes_on_from_the_last_whole_state(whole, halfway):
@@ -342,14 +274,12 @@ def test_seconds_count_what_was_spent_before_an_interruption(halfway):
     assert len(fitted.history) == EPOCHS
 
 
-def test_a_finished_training_is_not_repeated(whole):
-    run = whole("plain")
-    again = fit(PLAIN, run.folder, never)
+@pytest.mark.parametrize("end", ["last epoch", "patience"])
+def test_a_finished_training_is_not_repeated(whole, impatient, end):
+    run, recipe = (whole("plain"), PLAIN) if end == "last epoch" else (impatient, IMPATIENT)
+    again = fit(recipe, run.folder, never)
     pd.testing.assert_frame_equal(again.history, run.fitted.history)
     np.testing.assert_array_equal(answers(again), answers(run.fitted))
-
-
-# -- prediction -------------------------------------------------------------------------------
 
 
 def test_probabilities_stand_in_the_order_of_the_films():
@@ -358,11 +288,7 @@ def test_probabilities_stand_in_the_order_of_the_films():
     together = ensemble.predict(model, pictures)
     one_by_one = [float(model(pictures[i : i + 1, ..., None])[0, 0]) for i in (0, 127, 128, 299)]
     np.testing.assert_allclose(together[[0, 127, 128, 299]], one_by_one, rtol=1e-5)
-
-
-def test_predictions_are_one_double_a_film():
-    made = ensemble.predict(classifiers.build("dense", SIDE), films(5, 3)[0])
-    assert (made.shape, made.dtype) == ((5,), np.float64)
+    assert (together.shape, together.dtype) == ((300,), np.float64)
 
 
 def test_a_training_that_diverges_at_once_says_so(tmp_path):
@@ -372,16 +298,12 @@ def test_a_training_that_diverges_at_once_says_so(tmp_path):
 
 
 def test_averaged_weights_are_the_mean_of_the_path_and_not_its_end(tmp_path):
-    settings = {"epochs": 2, "patience": None, "take": "last", "side": 16, "network": "final"}
-    rng = np.random.default_rng(0)
-    films = rng.integers(0, 255, (32, 16, 16)).astype(np.uint8), np.arange(32) % 2
-    fitted = {}
-    for ema in (0.0, 0.9):
-        recipe = Recipe(name="x", title="X", ema=ema, **settings)
-        fitted[ema] = training.fit(recipe, 1, films, films, tmp_path / str(ema)).model
-    plain, averaged = (model.get_weights()[0] for model in fitted.values())
-    start = training.compiled(Recipe(name="x", title="X", **settings), 2, 1)
-    first = start.get_weights()[0]
+    recipe = dataclasses.replace(PLAIN, name="final", epochs=2, take="last")
+    first = training.compiled(recipe, 2, 1).get_weights()[0]
+    plain, averaged = (
+        fit(dataclasses.replace(recipe, ema=ema), tmp_path / str(ema)).model.get_weights()[0]
+        for ema in (0.0, 0.9)
+    )
     assert not np.allclose(plain, averaged)
     # The average lags behind, so it lies between the beginning and the end.
     assert np.abs(averaged - first).mean() < np.abs(plain - first).mean()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
 from helpers import config, storage
 from helpers.data import generators
@@ -50,14 +49,13 @@ def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
     model = classifiers.build(recipe.builder, recipe.side)
-    rate = learning_rate(recipe, steps)
-    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    settings = {"learning_rate": learning_rate(recipe, steps)}
+    if recipe.ema:
+        settings |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(
-            learning_rate=rate, weight_decay=recipe.weight_decay, **average
-        )
+        optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **settings)
     else:
-        optimizer = keras.optimizers.Adam(learning_rate=rate, **average)
+        optimizer = keras.optimizers.Adam(**settings)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -65,14 +63,6 @@ def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
         jit_compile=False,  # XLA convolutions on a CPU are several times slower
     )
     return model
-
-
-def _draws(model: keras.Model) -> Iterator[tf.Variable]:
-    """Seed and number of draws so far, of every layer that draws while training (dropout)."""
-    for layer in model.layers:
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            yield generator.state.value
 
 
 def class_weight(recipe: Recipe, labels: np.ndarray) -> dict[int, float] | None:
@@ -84,16 +74,16 @@ def class_weight(recipe: Recipe, labels: np.ndarray) -> dict[int, float] | None:
 
 
 class Keeper(keras.callbacks.Callback):
-    """Keep the run on disk after each epoch, so that it can go on where it stopped.
+    """Keep the run on disk after each epoch, so that it can go on where it stopped; report it.
 
     ``state.weights.h5`` holds weights and optimiser, whose step count tells the epoch;
     ``best.weights.h5`` the epoch with the lowest validation loss; ``history.json`` the rows.
     Each is written whole. Keras's ``BackupAndRestore`` forgets history and best epoch.
     """
 
-    def __init__(self, folder: Path, steps: int) -> None:
+    def __init__(self, folder: Path, steps: int, report: Report | None = None) -> None:
         super().__init__()
-        self.folder, self.steps = folder, steps
+        self.folder, self.steps, self.report = folder, steps, report or (lambda epochs, logs: None)
         self.rows: list[dict[str, float]] = []
         self.before = 0.0
         self.start = time.perf_counter()
@@ -107,25 +97,26 @@ class Keeper(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
         model.load_weights(state)
         done = int(model.optimizer.iterations.numpy()) // self.steps
-        # Keras does not store the state of dropout's generators, which draw once a step.
-        for drawn in _draws(model):
-            drawn.assign_add([0, done * self.steps])
+        for layer in model.layers:
+            if getattr(layer, "seed_generator", None):  # dropout draws once a step; not stored
+                layer.seed_generator.state.assign_add([0, done * self.steps])
         self.rows = json.loads((self.folder / "history.json").read_text())[:done]
         self.before = self.rows[-1]["seconds"]
         return done
 
-    def best(self) -> float:
-        """Lowest validation loss so far."""
-        return min((row["val_loss"] for row in self.rows), default=math.inf)
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.report(len(self.rows) + (batch + 1) / self.steps, {})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        better = logs["val_loss"] < self.best()
-        seconds = self.before + time.perf_counter() - self.start
-        self.rows.append({"epoch": epoch + 1, **_floats(logs), "seconds": round(seconds, 1)})
+        logs = {key: float(value) for key, value in logs.items()}
+        better = logs["val_loss"] < min((row["val_loss"] for row in self.rows), default=math.inf)
+        seconds = round(self.before + time.perf_counter() - self.start, 1)
+        self.rows.append({"epoch": epoch + 1, **logs, "seconds": seconds})
         if better:
             self._save("best.weights.h5")
         storage.write_text(self.folder / "history.json", json.dumps(self.rows))
         self._save("state.weights.h5")
+        self.report(epoch + 1, logs)
 
     def _save(self, name: str) -> None:
         with storage.whole(self.folder / name) as part:
@@ -143,29 +134,6 @@ class Patience(keras.callbacks.EarlyStopping):
         super().on_train_begin(logs)
         for row in self.past:
             self.on_epoch_end(int(row["epoch"]) - 1, row)
-
-
-class Teller(keras.callbacks.Callback):
-    """Tell how far the training is, about twice a second."""
-
-    def __init__(self, report: Report, steps: int) -> None:
-        super().__init__()
-        self.tell, self.steps, self.epoch, self.last = report, steps, 0, 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.epoch = epoch
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        if time.perf_counter() - self.last > 0.5:
-            self.last = time.perf_counter()
-            self.tell(self.epoch + (batch + 1) / self.steps, {})
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.tell(epoch + 1, _floats(logs))
-
-
-def _floats(logs: dict[str, float] | None) -> dict[str, float]:
-    return {key: float(value) for key, value in (logs or {}).items()}
 
 
 def fit(
@@ -186,13 +154,11 @@ def fit(
     """
     steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
     model = compiled(recipe, steps, seed)
-    keeper = Keeper(folder, steps)
+    keeper = Keeper(folder, steps, report)
     done = keeper.restore(model)
     callbacks: list[keras.callbacks.Callback] = [keeper]
     if recipe.patience is not None:
         callbacks.append(Patience(recipe.patience, keeper.rows))
-    if report is not None:
-        callbacks.append(Teller(report, steps))
     if not _over(recipe, keeper.rows):
         model.fit(
             generators.train_set(
@@ -219,8 +185,9 @@ def fit(
 
 def _over(recipe: Recipe, rows: list[dict[str, float]]) -> bool:
     """Whether the epochs of an earlier run were all: the last one, or patience at its end."""
-    waited = len(rows) - _best_epoch(rows)
-    return len(rows) >= recipe.epochs or (recipe.patience is not None and waited >= recipe.patience)
+    best = min(rows, key=lambda row: row["val_loss"])["epoch"] if rows else 0
+    impatient = recipe.patience is not None and len(rows) - best >= recipe.patience
+    return impatient or len(rows) >= recipe.epochs
 
 
 def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -> keras.Model:
@@ -240,18 +207,13 @@ def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -
     return network
 
 
-def _best_epoch(rows: list[dict[str, float]]) -> int:
-    """Number of the epoch with the lowest validation loss; 0 before the first."""
-    return int(min(rows, key=lambda row: row["val_loss"])["epoch"]) if rows else 0
-
-
 def training_weights(
     recipe: Recipe, films: pd.DataFrame, root: Path = config.RESULTS
 ) -> np.ndarray | None:
     """How much each training film counts where the recipe balances margins; else None.
 
-    ``films`` needs film and label. A film never counts less than a tenth of one against its
-    stereotype, or most films would teach nothing.
+    ``films`` needs film and label. No film counts for less than a tenth of one whose background
+    speaks for the other class, or most films would teach nothing.
     """
     if recipe.margins != "balanced":
         return None
