@@ -440,14 +440,6 @@ def test_a_finished_study_is_trained_afresh(study, complete, trainings):
     assert trainings == once
 
 
-def test_nothing_is_left_to_do_at_the_end_of_a_resumed_study(study, complete, trainings):
-    study(complete).run_all()  # its record tells how long recipes take
-    interrupt(study(complete), trainings)
-    resumed = study(complete)
-    resumed.run_all()
-    assert resumed.clock.left(RECIPES["cnn_1"], 0.0) == 0
-
-
 def test_a_lost_build_folder_does_no_harm(interrupted, study, complete, trainings, tmp_path):
     shutil.rmtree(tmp_path / "build")
     study(complete).run("dense")

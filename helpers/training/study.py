@@ -253,9 +253,8 @@ class Study:
         work: Path,
     ) -> None:
         """Train one recipe and write its record, unless this run has done so already."""
-        if (work / "finished").is_file() and (root / recipe.name / "record.json").is_file():
-            self.clock.skip(recipe)  # done before this run was interrupted
-        else:
+        done = (work / "finished").is_file() and (root / recipe.name / "record.json").is_file()
+        if not done:  # before this run was interrupted
             fitted = self._fit(recipe, films.table, pictures, work)
             if root == self.results:
                 record.note_opening(root, recipe, int((films.table["part"] == "test").sum()))
@@ -301,7 +300,7 @@ class Study:
         fitted = {}
         for seed in recipe.seeds:
             with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
-                report = functools.partial(progress.report, bar, self.clock, recipe, seed)
+                report = functools.partial(progress.report, bar)
                 seen = pictures[recipe.view_of(seed)]
                 train, validation = (
                     (seen[part == name], y[part == name]) for name in ("training", "validation")
@@ -309,16 +308,7 @@ class Study:
                 fitted[seed] = fit.fit(
                     recipe, seed, train, validation, work / f"seed_{seed}", report, weights
                 )
-        self.clock.done(recipe)
         return fitted
-
-    @functools.cached_property
-    def clock(self) -> progress.Clock:
-        """Estimate of the time left for the whole run."""
-        films = int(self.films.table["part"].eq("training").sum())
-        plan = [self.recipe(name) for name in self.names]
-        seconds = {r.name: progress.recorded_seconds(r, films, self.results) for r in plan}
-        return progress.Clock(seconds)
 
 
 def _assemble(
