@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
-from helpers import config
+from helpers import config, plotting
 from helpers.data import manifest
 from helpers.evaluation import metrics as evaluation
-from helpers.plotting import data, results, style
+from helpers.plotting import results, style
 
 
 @pytest.fixture(autouse=True)
 def closed():
     """No figure outlives its test."""
-    style.use_style()
+    plotting.use_style()
     yield
     plt.close("all")
 
@@ -31,87 +34,69 @@ def scores():
 
 def history(val_loss):
     n = len(val_loss)
-    flat = dict.fromkeys(("accuracy", "recall", "val_accuracy", "val_recall"), [0.9] * n)
     loss = list(np.linspace(0.5, 0.1, n))
-    return pd.DataFrame(
-        {"epoch": range(1, n + 1), "seed": 1, "loss": loss, "val_loss": val_loss, **flat}
-    )
+    rows = {"epoch": range(1, n + 1), "seed": 1, "loss": loss, "val_loss": val_loss}
+    return pd.DataFrame(rows | {"recall": 0.9, "val_recall": 0.9})
 
 
-def test_class_balance_draws_the_counts_of_the_manifest():
+def estimate(**values):
+    value = pd.Series(values)
+    return pd.DataFrame({"value": value, "low": value - 0.02, "high": value + 0.02})
+
+
+def drawn(ax):
+    return [list(line.get_ydata()) for line in ax.lines]
+
+
+def test_class_balance_draws_the_counts_and_tells_subtypes_apart_without_colour():
     counts = manifest.counts(manifest.read(), by="split")
-    ax = data.class_balance(counts)
-    drawn = [text.get_text() for text in ax.texts if text.get_text()]
+    ax = plotting.class_balance(counts)
+    texts = [text.get_text() for text in ax.texts if text.get_text()]
     films = [n for subtype in config.SUBTYPES for n in counts[subtype].iloc[::-1] if n]
-    assert drawn == [f"{n:,}" for n in films], "no label over a bar that is not there"
-
-
-def test_subtypes_are_told_apart_without_colour():
-    ax = data.class_balance(manifest.counts(manifest.read()))
+    assert texts == [f"{n:,}" for n in films], "no label over a bar that is not there"
     hatched = {bars.get_label(): bars.patches[0].get_hatch() for bars in ax.containers}
     assert hatched["bacterial"] != hatched["viral"]
 
 
-def test_labels_at_the_end_of_an_axis_are_drawn_inward(scores):
-    table = evaluation.estimate(scores, 0.5)
-    axes = results.comparison({"A": table * 0, "B": table, "C": table * 0 + 1}, ("AUROC",))
-    assert [text.get_ha() for text in axes[0].texts][::2] == ["left", "right"]
-
-
-def test_scores_of_two_parts_share_one_legend_that_no_threshold_strikes_through(scores):
-    axes = results.before_and_after(scores, scores, 0.5, "A")
-    assert axes[0].get_legend() is None
-    axes[0].figure.draw_without_rendering()
-    legend = axes[1].get_legend().get_window_extent()
-    assert legend.y1 < axes[1].get_window_extent().y0
-
-
-def test_a_figure_says_what_it_was_given_to_say_after_its_title():
-    pictures = np.zeros((2, 8, 8), np.uint8)
-    figure = data.films(pictures, ["a.jpeg", "b.jpeg"], title="Two", alt="Two black squares")
-    assert style.describe(figure) == "Two. Two black squares."
-
-
-def test_a_confusion_matrix_is_told_in_words(scores):
-    counts = evaluation.confusion(scores, 0.5)
-    ax = results.confusion(counts, "title")
-    sick, missed = counts.loc["PNEUMONIA"].sum(), counts.loc["PNEUMONIA", "NORMAL"]
-    assert f"Of {sick} films with pneumonia {missed} are missed" in style.describe(ax.figure)
-
-
 def test_films_per_patient_draws_every_patient_once():
     films = manifest.read()
-    ax = data.films_per_patient(films)
+    ax = plotting.films_per_patient(films)
     assert sum(bar.get_height() for bar in ax.patches) == films["patient"].nunique()
 
 
-def test_classes_keep_their_colours(scores):
-    ax = results.score_distribution(scores, 0.5, "title")
-    _, labels = ax.get_legend_handles_labels()
-    assert set(config.LABELS) <= set(labels)
-    edges = {plt.matplotlib.colors.to_hex(patch.get_facecolor()) for patch in ax.patches}
-    assert edges == {colour.lower() for colour in config.COLOURS.values()}
+def test_a_grid_frames_films_in_the_colour_of_their_class_and_says_its_text():
+    pictures, labels = np.zeros((2, 8, 8), np.uint8), list(config.LABELS)
+    axes = plotting.films(pictures, 2, "Two", "Black squares", label=labels, caption=["a", "b"])
+    for ax, label in zip(axes, labels, strict=True):
+        assert to_hex(ax.spines["left"].get_edgecolor()) == config.COLOURS[label].lower()
+    assert style.describe(axes[0].figure) == "Two. Black squares."
 
 
-def test_a_grid_frames_films_in_the_colour_of_their_class():
-    pictures = np.zeros((2, 8, 8), np.uint8)
-    figure = data.films(pictures, ["a", "b"], labels=list(config.LABELS), columns=2)
-    for ax, label in zip(figure.axes, config.LABELS, strict=True):
-        colour = plt.matplotlib.colors.to_hex(ax.spines["left"].get_edgecolor())
-        assert colour == config.COLOURS[label].lower()
+def test_a_film_carries_its_map_its_outline_and_its_box_in_place():
+    mask = np.zeros((8, 8), bool)
+    mask[2:6, 2:6] = True
+    _, ax = plt.subplots()
+    box = (0.25, 0.75, 0.125, 0.5)
+    assert plotting.film(ax, np.zeros((4, 4)), mask=mask, box=box, heat=np.ones((2, 2))) is ax
+    assert [image.get_extent() for image in ax.images] == [[0, 1, 1, 0]] * 2
+    assert ax.images[0].get_clim() == (0, 255)
+    left, top = ax.lines[0].get_xydata().min(axis=0)
+    assert (top, left) == (0.25, 0.125)
+    outline = ax.collections[0].get_paths()[0].vertices
+    assert outline.min() == pytest.approx(0.25)
+    assert outline.max() == pytest.approx(0.75)
 
 
 def test_examples_show_one_film_a_patient_and_both_subtypes():
     films = manifest.read().query("part == 'training'").reset_index(drop=True)
-    figure = data.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
-    captions = [ax.get_title(loc="center") for ax in figure.axes]
-    assert captions == ["bacterial"] * 4 + ["viral"] * 4
+    axes = plotting.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
+    assert [ax.get_title(loc="center") for ax in axes] == ["bacterial"] * 4 + ["viral"] * 4
 
 
 def test_the_mean_films_differ_by_the_difference_that_is_drawn():
     pictures = np.stack([np.full((4, 4), value, np.uint8) for value in (10, 20, 100, 120)])
-    axes = data.mean_films(pictures, np.array([0, 0, 1, 1]))
-    assert axes[2].images[0].get_array().mean() == pytest.approx(95)
+    axes = plotting.mean_films(pictures, np.array([0, 0, 1, 1]))
+    assert axes[2].images[-1].get_array().mean() == pytest.approx(95)
 
 
 @pytest.mark.parametrize(
@@ -121,76 +106,80 @@ def test_the_mean_films_differ_by_the_difference_that_is_drawn():
         ([0.5, 0.3, 0.2], "no rise after"),
     ],
 )
-def test_the_title_of_learning_curves_follows_the_curves(val_loss, finding):
-    assert finding in results.curve_finding(history(val_loss), chosen=1)
+def test_learning_curves_draw_both_losses_and_their_title_follows(val_loss, finding):
+    rows, recipe = history(val_loss), SimpleNamespace(title="A", take="best")
+    axes = results.learning_curves(SimpleNamespace(history=rows, chosen=1, recipe=recipe))
+    assert list(rows["loss"]) in drawn(axes[0])
+    assert list(rows["val_loss"]) in drawn(axes[0])
+    assert [min(val_loss)] in drawn(axes[0]), "a dot at the epoch that is kept"
+    assert finding in axes[0].get_title(loc="left")
 
 
-def test_learning_curves_draw_loss_and_validation_loss():
-    rows = history([0.5, 0.3, 0.2])
-    axes = results.learning_curves(rows, 1, "title")
-    drawn = [list(line.get_ydata()) for line in axes[0].lines]
-    assert list(rows["loss"]) in drawn
-    assert list(rows["val_loss"]) in drawn
-
-
-def test_confusion_writes_counts_and_shares(scores):
+def test_confusion_writes_counts_and_is_told_in_words(scores):
     counts = evaluation.confusion(scores, 0.5)
-    ax = results.confusion(counts, "title")
+    ax = plotting.confusion(counts, "title")
     written = [text.get_text().split("\n")[0] for text in ax.texts]
     assert written == [str(n) for n in counts.to_numpy().ravel()]
+    sick, missed = counts.loc["PNEUMONIA"].sum(), counts.loc["PNEUMONIA", "NORMAL"]
+    assert f"Of {sick} films with pneumonia {missed} are missed" in style.describe(ax.figure)
+
+
+def test_scores_keep_their_colours_and_share_a_legend_that_nothing_strikes_through(scores):
+    axes = plotting.before_and_after(scores, scores, 0.5, "A")
+    faces = {to_hex(patch.get_facecolor()) for patch in axes[0].patches}
+    assert faces == {colour.lower() for colour in config.COLOURS.values()}
+    assert set(config.LABELS) <= set(axes[1].get_legend_handles_labels()[1])
+    assert axes[0].get_legend() is None
+    axes[0].figure.draw_without_rendering()
+    legend = axes[1].get_legend().get_window_extent()
+    assert legend.y1 < axes[1].get_window_extent().y0
 
 
 def test_roc_marks_each_networks_operating_point(scores):
-    axes = results.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
+    axes = plotting.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
     dots = [line.get_xydata()[0] for line in axes[0].lines if line.get_marker() == "o"]
     for dot, threshold in zip(dots, (0.5, 0.3), strict=True):
         at = evaluation.point(scores, threshold)
         assert dot == pytest.approx([1 - at["specificity"], at["sensitivity"]])
 
 
-def test_comparison_draws_value_and_interval_of_every_network(scores):
-    table = evaluation.estimate(scores, 0.5)
-    axes = results.comparison({"A": table, "B": table}, metrics=("AUROC",))
-    spans = [tuple(line.get_xdata()) for line in axes[0].lines if len(line.get_xdata()) == 2]
-    assert spans == [tuple(table.loc["AUROC", ["low", "high"]])] * 2
+def test_comparison_draws_intervals_with_labels_inward_at_the_ends():
+    tables = {name: estimate(AUROC=value) for name, value in zip("ABC", (0, 0.5, 1), strict=True)}
+    (ax,) = plotting.comparison(tables, ("AUROC",))
+    spans = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
+    assert spans == [tuple(table.loc["AUROC", ["low", "high"]]) for table in tables.values()]
+    assert [text.get_ha() for text in ax.texts] == ["left", "center", "right"]
 
 
-def test_validation_against_test_says_which_way_it_goes(scores):
-    table = evaluation.estimate(scores, 0.5)
-    lower = table.assign(value=table["value"] - 0.1, low=table["low"] - 0.1)
-    axes = results.validation_against_test({"A": table}, {"A": lower}, metrics=("AUROC",))
-    assert "falls .100 on average" in axes[0].get_title(loc="center")
+def test_validation_against_test_says_which_way_it_goes():
+    before, after = {"A": estimate(AUROC=0.9)}, {"A": estimate(AUROC=0.8)}
+    (ax,) = plotting.validation_against_test(before, after, metrics=("AUROC",))
+    assert "falls .100 on average" in ax.get_title(loc="center")
+
+
+def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
+    before = {"A": estimate(AUROC=0.99, specificity=0.95), "B": estimate(AUROC=1, specificity=0.9)}
+    after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
+    axes = plotting.story(before, after)
+    for ax, metric in zip(axes, ("AUROC", "specificity"), strict=True):
+        for tables in (before, after):
+            assert [table.loc[metric, "value"] for table in tables.values()] in drawn(ax)
+    finding = axes[0].figure.get_suptitle()
+    assert "narrows in AUROC (.100 to .020)" in finding
+    assert "stays wide at the threshold (.550 to .400)" in finding
 
 
 def test_seed_difference_darkens_what_is_clear_of_zero():
     seeds = pd.DataFrame({"accuracy": [0.9, 0.91], "AUROC": [0.95, 0.96]})
-    difference = pd.DataFrame(
-        {"value": [0.1, 0.0], "low": [0.05, -0.1], "high": [0.2, 0.1]}, index=["accuracy", "AUROC"]
-    )
-    axes = results.seed_difference(("A", seeds), ("B", seeds), difference, ("accuracy", "AUROC"))
+    limits = {"value": [0.1, 0.0], "low": [0.05, -0.1], "high": [0.2, 0.1]}
+    difference = pd.DataFrame(limits, index=["accuracy", "AUROC"])
+    axes = plotting.seed_difference({"A": seeds, "B": seeds}, difference, ("accuracy", "AUROC"))
     colours = [line.get_color() for line in axes[1].lines if line.get_marker() == "o"]
     assert colours == [config.INK, config.FAINT]
 
 
 def test_functions_draw_on_the_axes_they_are_given(scores):
-    _, ax = plt.subplots()
-    assert results.score_distribution(scores, 0.5, "title", ax) is ax
-    assert results.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
-
-
-def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
-    def estimate(**values):
-        value = pd.Series(values)
-        return pd.DataFrame({"value": value, "low": value - 0.02, "high": value + 0.02})
-
-    before = {"A": estimate(AUROC=0.99, specificity=0.95), "B": estimate(AUROC=1, specificity=0.9)}
-    after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
-    ax = results.story(before, after)
-    drawn = [set(line.get_ydata()) for panel in ax.figure.axes for line in panel.lines]
-    plt.close(ax.figure)
-    for tables in (before, after):
-        for metric in ("AUROC", "specificity"):
-            assert {table.loc[metric, "value"] for table in tables.values()} in drawn
-    finding = results.story_finding(before, after)
-    assert "narrows in AUROC (.100 to .020)" in finding
-    assert "stays wide at the threshold (.550 to .400)" in finding
+    _, (ax, *axes) = plt.subplots(ncols=3)
+    assert plotting.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
+    assert list(plotting.before_and_after(scores, scores, 0.5, "A", axes)) == axes
+    assert plt.get_fignums() == [1]

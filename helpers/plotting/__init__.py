@@ -1,7 +1,16 @@
 """Figures. A title states the finding, from what is drawn; each figure has a text for the blind."""
 
+from matplotlib.pyplot import show
+
 from helpers.plotting import data, decisions, results, shortcuts, style
-from helpers.plotting.data import class_balance, examples, films, films_per_patient, mean_films
+from helpers.plotting.data import (
+    class_balance,
+    examples,
+    film,
+    films,
+    films_per_patient,
+    mean_films,
+)
 from helpers.plotting.decisions import (
     ablations,
     answer,
@@ -28,9 +37,10 @@ from helpers.plotting.shortcuts import (
     acquisition_groups,
     counterfactuals,
     errors_by_kind,
+    in_shares,
     outlines,
     ranks,
     trials,
     views_shown,
 )
-from helpers.plotting.style import show, use_style
+from helpers.plotting.style import use_style

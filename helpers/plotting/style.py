@@ -1,11 +1,12 @@
-"""The look of all figures, and their text for those who cannot see them."""
+"""The look of all figures, what many of them draw, and their text for those who cannot see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from IPython import get_ipython
 from IPython.core.pylabtools import print_figure
 from matplotlib.axes import Axes
@@ -13,38 +14,30 @@ from matplotlib.figure import Figure
 
 from helpers import config
 
-WIDTH = 9.0  # inches: the text width of a rendered notebook
-
+WIDTH = 9.0  # inches: the text width of a rendered notebook, where no text is below 9 points
+GREY = "#666666"
 RC = {
-    "figure.dpi": 100,
-    "savefig.dpi": 150,
-    "figure.constrained_layout.use": True,
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": config.INK,
-    "axes.grid": True,
-    "grid.color": "#e6e6e6",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "image.cmap": "gray",
+    "figure": {"dpi": 100, "titlesize": 12, "titleweight": "bold", "labelsize": 10},
+    "figure.constrained_layout": {"use": True},
+    "savefig": {"dpi": 150},
+    "font": {"size": 11},
+    "axes": {"titlesize": 12, "titleweight": "bold", "titlelocation": "left", "grid": True},
+    "axes.spines": {"top": False, "right": False},
+    "grid": {"color": "#e6e6e6"},
+    "legend": {"frameon": False, "fontsize": 9},
 }
+Array = np.ndarray
+Panel, Panels = Axes | None, Sequence[Axes] | None  # where to draw; None: on a new figure
+Tables = Mapping[str, pd.DataFrame]  # one a network, by its title; the last is the final one
 
 
 def use_style() -> None:
     """Give all later figures the look of this study, and in a notebook a text for the blind."""
-    plt.rcParams.update(RC)
-    shell = get_ipython()
-    if shell is not None:
+    for group, look in RC.items():
+        plt.rc(group, **look)
+    plt.rc("axes", edgecolor=config.INK, axisbelow=True)
+    if (shell := get_ipython()) is not None:
         shell.display_formatter.formatters["image/png"].for_type(Figure, _with_alt_text)
-
-
-def show() -> None:
-    """Show what was drawn in this cell so far, above what the rest of the cell tells."""
-    plt.show()
 
 
 def _with_alt_text(figure: Figure) -> tuple[str, dict[str, str]]:
@@ -53,33 +46,54 @@ def _with_alt_text(figure: Figure) -> tuple[str, dict[str, str]]:
 
 
 def describe(figure: Figure) -> str:
-    """A figure in words: what it was given to say, or its titles (the finding) and its axes."""
-    if getattr(figure, "alt", ""):
-        return f"{figure.alt}."
-    title = figure.get_suptitle()
-    told, axes = [title] if title else [], []
-    for ax in figure.axes:
-        heads = {ax.get_title(loc=where) for where in ("left", "center", "right")} - {""}
-        told += [head for head in sorted(heads) if head not in told]
-        shown = [label for label in (ax.get_ylabel(), ax.get_xlabel()) if label]
-        axes += [" over ".join(shown)] if shown else []
-    text = ". ".join(" ".join(part.split()) for part in told)
-    drawn = "; ".join(dict.fromkeys(" ".join(part.split()) for part in axes))
-    return f"{text}. Drawn: {drawn}." if drawn else f"{text}."
+    """A figure in words: its title, then its ``alt``, or each panel's title and alt or labels."""
+    texts = [figure.get_suptitle(), getattr(figure, "alt", "")]
+    for ax in figure.axes if not texts[1] else ():
+        labels = " over ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel())))
+        titles = ax.get_title(loc="left"), ax.get_title(loc="center")
+        texts.append(" – ".join(filter(None, (*titles, getattr(ax, "alt", labels)))))
+    texts += [figure.get_supylabel(), figure.get_supxlabel()]
+    return ". ".join(dict.fromkeys(" ".join(text.split()) for text in texts if text)) + "."
 
 
-def set_alt(figure: Figure, text: str) -> Figure:
-    """Have a screen reader say ``text`` of ``figure`` after its title; return the figure."""
-    figure.alt = ". ".join(filter(None, (figure.get_suptitle(), text)))
-    return figure
-
-
-def axes_or_new(ax: Axes | None, width: float = WIDTH, height: float = 3.4) -> Axes:
-    return plt.subplots(figsize=(width, height))[1] if ax is None else ax
-
-
-def row(axes: Sequence[Axes] | None, count: int, height: float, **kwargs: object) -> list[Axes]:
-    """``count`` axes side by side at page width, unless given."""
+def panels(
+    axes: Panels, rows: int, columns: int, height: float, title: str = "", alt: str = "", **look
+) -> Array:
+    """``axes``, or new ones at page width, in one array; ``title`` and ``alt`` for their figure."""
     if axes is None:
-        _, axes = plt.subplots(ncols=count, figsize=(WIDTH, height), **kwargs)
-    return list(np.ravel(axes))
+        _, axes = plt.subplots(rows, columns, **{"figsize": (WIDTH, height)} | look)
+    axes = np.ravel(axes)
+    if title:
+        axes[0].figure.suptitle(title, x=0.01, ha="left")
+    if alt:
+        axes[0].figure.alt = alt
+    return axes
+
+
+def panel(ax: Panel, height: float, **labels: object) -> Axes:
+    """``ax``, or a new one at page width, with its ``labels`` and limits."""
+    ax = panels(ax, 1, 1, height)[0]
+    ax.set(**labels)
+    return ax
+
+
+def curve(ax: Axes, table: pd.DataFrame, **line: object) -> None:
+    """``value`` over the index of ``table``, in a band from ``low`` to ``high``."""
+    (drawn,) = ax.plot(table["value"], **line)
+    band = {"color": drawn.get_color(), "alpha": 0.15, "lw": 0}
+    ax.fill_between(table.index, table["low"], table["high"], **band)
+
+
+def reference(ax: Axes, x: float | None = None, y: float | None = None, **line: object) -> None:
+    """A line across ``ax`` to compare with: upright at ``x``, or level at ``y``."""
+    line = {"color": config.FAINT, "lw": 1.2} | line
+    ax.axvline(x, **line) if y is None else ax.axhline(y, **line)
+
+
+def intervals(ax: Axes, table: pd.DataFrame, colours: Sequence[str]) -> None:
+    """``value`` with its limits ``low`` and ``high``, a row each, the first on top."""
+    for row, (colour, (_, facts)) in enumerate(zip(colours, table.iterrows(), strict=True)):
+        ax.plot([facts["low"], facts["high"]], [row, row], color=colour, lw=2.5)
+        ax.plot(facts["value"], row, "o", color=colour, ms=6)
+    ax.set_yticks(range(len(table)), table.index)
+    ax.set_ylim(len(table) - 0.5, -0.7)

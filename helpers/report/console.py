@@ -118,8 +118,9 @@ def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
         raise ValueError(f"{answer.path}: no picture of it ({answer.error or 'pixels not kept'})")
     style.use_style()
     pixels, found = answer.seen
-    told = explain.maps(predictor.committee, pixels[None], found)[0]
-    return decisions.answer(pixels, found, told, answer.facts(), predictor.threshold)
+    heat = explain.maps(predictor.committee, pixels[None], found)[0]
+    facts = answer.facts()
+    return decisions.answer(pixels, found, heat, facts, predictor.threshold)[0].figure
 
 
 def predict(arguments: argparse.Namespace, out: TextIO | None = None) -> int:

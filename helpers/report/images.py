@@ -19,7 +19,7 @@ from helpers.training.study import Study
 def _lungs(label: str) -> Figure:
     films, pictures = dataset.load(dataset.packaged(), config.SOURCE_SIZE)
     seen = films.table["part"] == "training"
-    return data.examples(films.table[seen], pictures[seen], label)
+    return data.examples(films.table[seen], pictures[seen], label)[0].figure
 
 
 def normal_lungs() -> Figure:
@@ -56,7 +56,7 @@ def story() -> Figure:
     validation, test = _estimates("validation"), _estimates("test")
     for table in (validation, test):
         table.pop("Dummy")
-    return results.story(validation, test).figure
+    return results.story(validation, test)[0].figure
 
 
 PICTURES: dict[str, Callable[[], Figure]] = {

@@ -20,13 +20,12 @@ import pandas as pd
 import typst
 from PIL import Image
 
-from helpers import config, explain, storage
+from helpers import config, explain, plotting, storage
 from helpers.data import dataset, manifest
 from helpers.evaluation import decisions as costs
 from helpers.evaluation import metrics
 from helpers.experiments import shift, trust_tables
 from helpers.models import lungs
-from helpers.plotting import decisions, shortcuts
 from helpers.report import tables
 from helpers.shortcuts import acquisition
 from helpers.training import record
@@ -91,7 +90,7 @@ def pictures(folder: Path) -> None:
         for place, row in enumerate(rows.sample(4, random_state=config.SEED).index):
             Image.fromarray(pixels[row]).save(folder / f"{subtype}{place}.png")
     for group, share in shift.groups(shift.films())["pneumonia"].items():
-        drawn = shortcuts.in_shares(train[train["group"] == group], 12, share)
+        drawn = plotting.in_shares(train[train["group"] == group], 12, share)
         for place, row in enumerate(drawn.index):
             small = Image.fromarray(pixels[row]).resize((112, 112), Image.Resampling.BILINEAR)
             small.save(folder / f"group{group}-{place:02}-{drawn.loc[row, 'label']}.png")
@@ -111,7 +110,7 @@ def _maps(table: pd.DataFrame, pixels: np.ndarray, folder: Path) -> None:
         Image.fromarray(chosen[place]).save(folder / f"test-{name}")
         figure = plt.figure(figsize=(2, 2), dpi=224)
         ax = figure.add_axes((0, 0, 1, 1), frameon=False)
-        decisions.overlay(ax, chosen[place], drawn[place], found.masks[place])
+        plotting.film(ax, chosen[place], mask=found.masks[place], heat=drawn[place])
         figure.savefig(folder / f"map-{name}", metadata={"Software": None})
         plt.close(figure)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from helpers import config
 from helpers.data import dataset, manifest
+from helpers.evaluation import decisions
 from helpers.report import sentences, tables
 from helpers.training import recipes, record
 from helpers.training.study import Study
+
+HIGH, LOW = (0.96, 0.94, 0.98), (0.60, 0.55, 0.65)
 
 
 def row(value, low, high):
@@ -21,12 +25,8 @@ def differences(accuracy, recall):
 
 
 def estimates(specificity, sensitivity=(0.98, 0.96, 0.99)):
-    rows = {
-        "AUROC": row(0.95, 0.93, 0.97),
-        "sensitivity": row(*sensitivity),
-        "specificity": row(*specificity),
-    }
-    return pd.DataFrame(rows).T
+    rows = {"AUROC": (0.98, 0.97, 0.99), "sensitivity": sensitivity, "specificity": specificity}
+    return pd.DataFrame(rows, index=["value", "low", "high"]).T
 
 
 def test_a_difference_is_clear_only_when_its_interval_leaves_out_zero():
@@ -61,7 +61,7 @@ def test_what_the_first_study_saw_is_judged_by_the_intervals(accuracy, recall, t
 
 
 def test_the_gap_counts_the_networks_whose_specificity_fell_beyond_chance():
-    before = {"A": estimates((0.96, 0.94, 0.98)), "B": estimates((0.80, 0.70, 0.90))}
+    before = {"A": estimates(HIGH), "B": estimates((0.80, 0.70, 0.90))}
     after = {"A": estimates((0.70, 0.65, 0.75)), "B": estimates((0.75, 0.68, 0.82))}
     text = sentences.gap(before, after)
     assert "For 1 of 2 networks" in text
@@ -76,7 +76,7 @@ def test_the_gap_counts_the_networks_whose_specificity_fell_beyond_chance():
     ],
 )
 def test_the_conclusion_says_whether_specificity_fell(specificity, told):
-    before, after = {"Final": estimates((0.96, 0.94, 0.98))}, {"Final": estimates(specificity)}
+    before, after = {"Final": estimates(HIGH)}, {"Final": estimates(specificity)}
     assert told in sentences.conclusion(before, after)
 
 
@@ -89,27 +89,22 @@ def test_the_conclusion_says_whether_specificity_fell(specificity, told):
     ],
 )
 def test_the_conclusion_says_whether_the_promised_sensitivity_was_kept(sensitivity, told):
-    before = {"Final": estimates((0.96, 0.94, 0.98))}
+    before = {"Final": estimates(HIGH)}
     after = {"Final": estimates((0.9, 0.8, 0.95), sensitivity)}
     assert told in sentences.conclusion(before, after)
 
 
 def test_subtypes_say_whether_the_intervals_overlap():
-    apart = pd.DataFrame(
-        {
-            "bacterial": {**row(0.99, 0.98, 1), "films": 242},
-            "viral": {**row(0.9, 0.85, 0.95), "films": 148},
-        }
-    ).T
+    bacterial, viral = row(0.99, 0.98, 1), row(0.9, 0.85, 0.95)
+    apart = pd.DataFrame({"bacterial": bacterial, "viral": viral}).T.assign(films=[242, 148])
     assert "do not overlap" in sentences.subtypes(apart)
     apart.loc["viral", "high"] = 0.99
     assert "the intervals overlap" in sentences.subtypes(apart)
 
 
 def test_the_ledger_sentence_names_recipes_scored_more_than_once():
-    ledger = pd.DataFrame(
-        {"date": ["2026-01-02", "2026-01-01", "2026-01-03"], "recipe": ["a", "b", "a"]}
-    )
+    dates = ["2026-01-02", "2026-01-01", "2026-01-03"]
+    ledger = pd.DataFrame({"date": dates, "recipe": ["a", "b", "a"]})
     text = sentences.openings(ledger)
     assert "3 scorings" in text
     assert "2026-01-01" in text
@@ -155,9 +150,8 @@ def test_an_overview_without_a_record_says_so_instead_of_failing(tmp_path):
 
 
 def test_peers_end_with_our_network_and_its_interval():
-    ours = pd.DataFrame(
-        {name: row(0.9, 0.85, 0.95) for name in ("accuracy", "sensitivity", "specificity", "AUROC")}
-    ).T
+    metrics = ("accuracy", "sensitivity", "specificity", "AUROC")
+    ours = pd.DataFrame({name: row(0.9, 0.85, 0.95) for name in metrics}).T
     table = tables.peers(ours)
     assert table.iloc[-1]["AUROC"] == ".900 [.850, .950]"
     assert len(table) == len(pd.read_csv(config.PEERS)) + 1
@@ -187,3 +181,61 @@ def test_the_setting_says_where_results_come_from(tiny):
         text = sentences.setting(study)
         assert "not the study's" in text
         assert f"{len(tiny)} films from a shelf" in text
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"), [(LOW, "less than validation promised"), (HIGH, "about what validation")]
+)
+def test_the_overview_says_whether_validations_promise_was_kept(kept, told):
+    promised = {"Dense": estimates(HIGH), "Final": estimates(HIGH)}
+    text = sentences.closing_overview(promised, {"Dense": estimates(LOW), "Final": estimates(kept)})
+    assert told in text
+    assert ".980 [.970, .990]" in text
+    assert "one step before" in text
+
+
+def scores(shift):
+    rng = np.random.default_rng(0)
+    y = np.arange(200) % 2
+    p = np.clip(rng.normal(0.4 + shift * y, 0.2), 0, 1)
+    return pd.DataFrame({"film": range(200), "patient": range(200), "y": y, "probability": p})
+
+
+def test_ideas_are_sorted_by_whether_they_moved_auroc_beyond_chance():
+    weak, strong = scores(0.05), scores(0.5)
+    text = sentences.closing_models({"Dense": weak, "CNN 1": strong, "CNN 2": strong})
+    seen, unseen = text.split("beyond chance;")
+    assert "neighbourhoods (+" in seen
+    assert "dropout (+.000" in unseen
+
+
+def test_the_test_chapter_counts_networks_whose_specificity_fell():
+    before = {"A": estimates(HIGH), "B": estimates(HIGH)}
+    text = sentences.closing_tested(before, {"A": estimates(LOW), "B": estimates(HIGH)})
+    assert "for 1 of them" in text
+    assert "specificity from .600 [.550, .650] (A) to .960 [.940, .980] (B)" in text
+
+
+@pytest.mark.parametrize(
+    ("best", "told"), [(100.0, "must be checked"), (950.0, "which chance may explain")]
+)
+def test_the_operating_points_price_is_told_with_its_limits(best, told):
+    limits = {"value": [1000.0, best], "low": [900.0, best], "high": [1100.0, best]}
+    curve = pd.DataFrame(limits, index=[0.1, 0.6])
+    stakes = decisions.Stakes(miss=1000, alarm=50, prevalence=0.2)
+    text = sentences.closing_threshold(curve, stakes, 0.1)
+    assert "USD 1,000 [900, 1,100]" in text
+    assert told in text
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [((0.02, 0.01, 0.03), "travel better"), ((0.02, -0.01, 0.05), "no sure difference")],
+)
+def test_the_study_closes_with_what_the_lungs_brought(limits, told):
+    apart = pd.DataFrame({"AUROC": limits}, index=["value", "low", "high"]).T
+    text = sentences.closing_study(estimates(HIGH), estimates(LOW), apart)
+    assert told in text
+    assert "60.0% [55.0, 65.0] here" in text
+    assert "did not hold" in text
+    assert "did not hold" not in sentences.closing_study(estimates(HIGH), estimates(HIGH), apart)
