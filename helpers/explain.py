@@ -111,6 +111,15 @@ def inside(maps: np.ndarray, lungs: np.ndarray) -> np.ndarray:
     return np.divide(kept, total, out=np.full(len(maps), np.nan), where=total > 0)
 
 
+def boxes(masks: np.ndarray) -> np.ndarray:
+    """The smallest upright box around each mask (n, side, side) bool, as a mask."""
+    spans = [
+        np.maximum.accumulate(hit, axis=1) & np.maximum.accumulate(hit[:, ::-1], axis=1)[:, ::-1]
+        for hit in (masks.any(axis=2), masks.any(axis=1))
+    ]
+    return spans[0][:, :, np.newaxis] & spans[1][:, np.newaxis]
+
+
 def ceiling(lungs: np.ndarray, fields: int = 8) -> np.ndarray:
     """The most that ``inside`` can give where a map has ``fields`` x ``fields`` values, (n,)."""
     step = SIDE // fields

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from keras import Input, Model, layers
 
-from helpers import config
+from helpers import config, explain
 from helpers.data import dataset, manifest
 from helpers.evaluation import decisions, metrics, thresholds
-from helpers.experiments import bench, shift, trials, trust, trust_tables
+from helpers.experiments import bench, shift, trials, trust
 from helpers.models import classifiers, views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
@@ -138,7 +138,7 @@ def test_targets_are_told_as_reached_or_missed():
 
 @pytest.fixture(scope="module")
 def answers():
-    return {name: trust_tables.answers(name) for name in (trust.REFERENCE, "final")}
+    return {name: trust.answers(name) for name in (trust.REFERENCE, "final")}
 
 
 def test_every_test_film_has_an_answer_to_every_change(answers):
@@ -162,14 +162,14 @@ def test_the_reference_is_cnn_5_as_it_is_defined_and_about_as_good():
     assert facts["network_digest"] == classifiers.fingerprint(recipe.builder, recipe.side)
     assert facts["seed"] == result.chosen
     per_seed = metrics.by_seed(result.seeds("test"), result.scores("test"))["AUROC"]
-    auroc = metrics.point(trust_tables.scores("cnn_5")[bench.PLAIN], 0.5)["AUROC"]
+    auroc = metrics.point(trust.scores("cnn_5")[bench.PLAIN], 0.5)["AUROC"]
     assert per_seed.min() - 0.02 < auroc < per_seed.max() + 0.02
     ledger = record.openings(config.RESULTS)
     assert set(ledger.loc[ledger["date"] >= facts["date"], "recipe"]) >= {"cnn_5", "final"}
 
 
 def test_maps_were_measured_on_all_drawn_lungs_and_all_test_films():
-    maps = trust_tables.maps()
+    maps = trust.maps()
     counts = maps.groupby(["outline", "network", "method"])["film"].nunique()
     assert list(counts["drawn"]) == [299] * 4
     assert list(counts["found"]) == [624] * 2
@@ -188,13 +188,13 @@ def test_the_loss_of_a_network_that_never_changes_or_only_guesses_is_known(
         table[column] = 0.5 if guesses else table[bench.PLAIN]
     (tmp_path / trust.FOLDER).mkdir()
     table.to_csv(tmp_path / trust.FOLDER / "final.csv")
-    auroc = trust_tables.robustness("final", 0.5, tmp_path)["AUROC"]
+    auroc = trust.robustness("final", 0.5, tmp_path)["AUROC"]
     expected = (auroc.max() - 0.5) / auroc.max() if guesses else 0
-    assert trust_tables.loss("final", tmp_path)["value"] == pytest.approx(expected)
+    assert trust.loss("final", tmp_path)["value"] == pytest.approx(expected)
     assert np.ptp(auroc) == (auroc.max() - 0.5 if guesses else 0)
 
 
-@pytest.mark.parametrize("read", [lambda at: trust_tables.answers("final", at), trust_tables.maps])
+@pytest.mark.parametrize("read", [lambda at: trust.answers("final", at), trust.maps])
 def test_what_is_not_recorded_is_named(read, tmp_path):
     with pytest.raises(record.RecordError, match="make trust"):
         read(tmp_path)
@@ -203,8 +203,8 @@ def test_what_is_not_recorded_is_named(read, tmp_path):
 @pytest.mark.parametrize("reached", [True, False])
 def test_the_verdict_tells_what_was_reached_from_what_was_not(reached):
     lost = [pd.Series({"value": value}) for value in ((0.2, 0.001) if reached else (0.001, 0.2))]
-    curve = pd.DataFrame({"value": [0.99 if reached else 0.49]}, index=[trust_tables.REFERRED])
-    watched = trust_tables.maps_in_lungs(trust_tables.maps())
+    curve = pd.DataFrame({"value": [0.99 if reached else 0.49]}, index=[trust.REFERRED])
+    watched = trust.maps_in_lungs(trust.maps())
     told = sentences.verdict_told(dict(zip("ab", lost, strict=True)), watched, {"x": curve})
     kept, missed = told.split("What cannot be claimed")
     for target in ("corrupted films", "right on 97%"):
@@ -214,7 +214,7 @@ def test_the_verdict_tells_what_was_reached_from_what_was_not(reached):
 def test_the_errors_shown_are_errors_and_the_surest_first():
     final = Study().run("final")
     shown = manifest.read().set_index("film")["packaged"].astype(bool)
-    table = trust_tables.error_films(final, shown, count=5)
+    table = trust.error_films(final, shown, count=5)
     assert table["certainty"].is_monotonic_decreasing
     assert ((table["probability"] >= final.threshold) != (table["y"] == 1)).all()
     assert shown[table["film"]].all()
@@ -279,7 +279,7 @@ def test_the_box_around_a_mask_is_its_smallest():
     masks[0, 2, 3] = masks[0, 5, 1] = True
     expected = np.zeros_like(masks)
     expected[0, 2:6, 1:4] = True
-    np.testing.assert_array_equal(trust._boxes(masks), expected)
+    np.testing.assert_array_equal(explain.boxes(masks), expected)
 
 
 def test_blackened_films_have_each_pixel_on_one_side():

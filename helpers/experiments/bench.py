@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -43,26 +42,15 @@ def changed(change: str, films: np.ndarray, donors: np.ndarray, found: Found) ->
     return perturbations.counterfactuals(change.split()[0], films, donors)
 
 
-@dataclass(frozen=True)
 class Bench:
-    """Films ready for experiments: ``pictures`` (n, 224, 224) uint8, ``segmenter`` finds lungs.
+    """Films ready for experiments: ``pictures`` (n, 224, 224) uint8 and their lungs, ``found``.
 
     ``table``, a row a film: the manifest's columns, y, those of ``acquisition.read``.
     """
 
-    table: pd.DataFrame
-    pictures: np.ndarray
-    segmenter: keras.Model
-
-    @functools.cached_property
-    def found(self) -> Found:
-        """The films' lungs."""
-        return lungs.find(self.segmenter, self.pictures)
-
-    @functools.cached_property
-    def donors(self) -> np.ndarray:
-        """Each film's donor, as a position."""
-        return perturbations.donors(self.table)
+    def __init__(self, table: pd.DataFrame, pictures: np.ndarray, segmenter: keras.Model) -> None:
+        self.table, self.pictures, self.segmenter = table, pictures, segmenter
+        self.found = lungs.find(segmenter, pictures)
 
     def rows(self, part: str) -> np.ndarray:
         """Positions of the films of one part."""
@@ -70,22 +58,17 @@ class Bench:
 
     def changed(self, change: str, rows: np.ndarray) -> tuple[np.ndarray, Found]:
         """Some films after a change, and their lungs."""
-        found = self.found.of(rows)
-        films = changed(change, self.pictures[rows], self.pictures[self.donors[rows]], found)
-        # As in use, lungs are looked for anew; where they are blacked out there are none to find.
-        kept = change in (PLAIN, *BLACKENED)
-        return films, found if kept else lungs.find(self.segmenter, films)
+        found, given = self.found.of(rows), perturbations.donors(self.table)[rows]
+        films = changed(change, self.pictures[rows], self.pictures[given], found)
+        if change in (PLAIN, *BLACKENED):  # where lungs are blacked out there are none to find
+            return films, found
+        return films, lungs.find(self.segmenter, films)
 
 
 def prepare(
     films: dataset.Films, root: Path = config.RESULTS, parts: Sequence[str] = manifest.PARTS
 ) -> Bench:
-    """Read the films of some parts.
-
-    Raises:
-        FilmError: the films at hand are not the full set.
-        RecordError: the network that finds lungs is not recorded.
-    """
+    """Read the films of some parts; FilmError where they are not the full set."""
     if not films.complete:
         raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
     segmenter = record.load_network(root, lungs.NAME)

@@ -77,13 +77,9 @@ def ranking(scores: Mapping[object, Sequence[pd.DataFrame]]) -> pd.DataFrame:
     rows = {}
     for name, (before, after) in scores.items():
         before = acquisition.weighted(before).assign(role="validation")
-        figures = acquisition.stress_figures(before)
-        rows[name] = {
-            "validation": figures["validation AUROC"],
-            "stress": figures["stress AUROC"],
-            "test": metrics.point(after, 0.5)["AUROC"],
-        }
-    return pd.DataFrame(rows).T
+        figures = acquisition.stress_figures(before) | {"test": metrics.point(after, 0.5)["AUROC"]}
+        rows[name] = {part.removesuffix(" AUROC"): value for part, value in figures.items()}
+    return pd.DataFrame(rows).T[["validation", "stress", "test"]]
 
 
 def members(result: Result) -> pd.DataFrame:
@@ -95,7 +91,7 @@ def members(result: Result) -> pd.DataFrame:
     pairs = {s: (scores("validation", s), scores("test", s)) for s in result.recipe.seeds}
     table = ranking(pairs).rename(columns={"stress": "against the stereotype"})
     views = {"box": "the lungs cut out", "film": "the whole film"}
-    table.insert(0, "sees", [views[result.recipe.view_of(seed)] for seed in table.index])
+    table.insert(0, "sees", table.index.map(result.recipe.view_of).map(views))
     return table.rename_axis("seed")
 
 
@@ -130,18 +126,17 @@ def measure_flips(
     """
     networks = [Study(results=root).run(name).ensemble() for name in names]
     ready = bench.prepare(films, root)
-    test, called = ready.rows("test"), {}
+    rows, before, tables = ready.rows("test"), {}, []
     for change in (bench.PLAIN, *perturbations.COUNTERFACTUALS):
-        changed = ready.changed(change, test)
+        changed = ready.changed(change, rows)
         for network in networks:
-            called[change, network.title] = network.answers(*changed) >= network.threshold
-    rows, labels = [], ready.table["label"].iloc[test].to_numpy()
-    for (change, title), after in called.items():
-        for label in config.LABELS:
-            flipped = (after != called[bench.PLAIN, title])[labels == label]
-            rows.append((title, "test", label, change, len(flipped), flipped.sum()))
-    table = pd.DataFrame(rows, columns=["network", "part", "label", "change", "films", "flips"])
-    return table[table["change"] != bench.PLAIN]
+            called = network.answers(*changed) >= network.threshold
+            flipped = called != before.setdefault(network.title, called)
+            facts = ready.table.iloc[rows][["part", "label"]].assign(network=network.title)
+            tables.append(facts.assign(change=change, flips=flipped))
+    keys = ["network", "part", "label", "change"]
+    flips = pd.concat(tables[len(networks) :]).groupby(keys, sort=False)["flips"]
+    return flips.agg(films="size", flips="sum").reset_index()
 
 
 def explained(before: pd.DataFrame, after: pd.DataFrame, threshold: float) -> pd.DataFrame:
@@ -172,8 +167,6 @@ def errors(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Share called correctly by subtype, series and acquisition group: value, low, high, films."""
     known = scores.join(acquisition.read()["group"], on="film")
     known["apparatus"] = known["label"].str.lower() + ", group " + known["group"].astype(str)
-    tables = {
-        column: metrics.accuracy_by(known, threshold, column)
-        for column in ("subtype", "series", "apparatus")
-    }
+    kinds = ("subtype", "series", "apparatus")
+    tables = {kind: metrics.accuracy_by(known, threshold, kind) for kind in kinds}
     return pd.concat(tables, names=["by", "films of"])

@@ -113,10 +113,8 @@ def run(trial: Recipe, bench: Bench, root: Path, build: Path) -> None:
         scores = table[~learn].assign(seed=seed, probability=answer(seen[~learn]))
         cut = thresholds.operating_threshold(scores, thresholds.SENSITIVITY, scores["weight"])
         before = answer(seen[steer]) >= cut
-        flips[str(seed)] = {
-            change: float(np.mean((answer(films) >= cut) != before))
-            for change, films in changed.items()
-        }
+        after = {change: answer(films) >= cut for change, films in changed.items()}
+        flips[str(seed)] = {change: float(np.mean(of != before)) for change, of in after.items()}
         answers.append(scores[record.COLUMNS])
         histories.append(fitted.history.assign(seed=seed))
         seconds[str(seed)] = fitted.seconds
@@ -141,7 +139,6 @@ def run_all(
     Raises:
         ValueError: there is no such trial.
         FilmError: the films at hand are not the full set.
-        RecordError: the network that finds lungs is not recorded.
     """
     if unknown := set(names) - set(TRIALS):
         raise ValueError(f"no trial {', '.join(unknown)}; there are {', '.join(TRIALS)}")
@@ -156,15 +153,8 @@ def run_all(
             run(TRIALS[name], bench, root, build)
 
 
-# -- read back from the record ----------------------------------------------------------------
-
-
 def read(name: str, root: Path = config.RESULTS) -> record.Record:
-    """One recorded trial.
-
-    Raises:
-        RecordError: not recorded, damaged, or of other settings or films.
-    """
+    """One recorded trial; RecordError where it is absent or of other settings or films."""
     ours = manifest.read().query("part != 'test'")
     return record.read(root / FOLDER, TRIALS[name], manifest.digest(ours))
 

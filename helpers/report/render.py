@@ -17,7 +17,7 @@ import pandas as pd
 from helpers import config, predict, storage
 from helpers.data import dataset, manifest
 from helpers.evaluation import calibration, decisions, metrics
-from helpers.experiments import shift, trust, trust_tables
+from helpers.experiments import shift, trust
 from helpers.models import classifiers, input_check, lungs
 from helpers.report import console, tables
 from helpers.shortcuts import acquisition
@@ -65,7 +65,7 @@ def context(root: Path = config.RESULTS) -> dict[str, Any]:
     final, earlier, films = study["final"], study["residual"], manifest.read()
     test, band = final.scores("test"), decisions.referral_band(final.scores("validation"))
     well = test[test["y"] == 0].join(acquisition.read(root)["margin"], on="film")
-    maps, check = trust_tables.maps(root), record.read_facts(root, input_check.NAME)
+    maps, check = trust.maps(root), record.read_facts(root, input_check.NAME)
     cuts = (earlier.threshold, final.threshold)
     return {
         "study": study,
@@ -92,12 +92,14 @@ def context(root: Path = config.RESULTS) -> dict[str, Any]:
         "misled": (well["margin"] > 0.5).groupby(well["probability"] >= final.threshold).mean(),
         "check": check,
         "refused": input_check.refusal_table(check),
-        "lost": {name: trust_tables.loss(name, root) for name in (trust.REFERENCE, "final")},
-        "broken": trust_tables.robustness("final", final.threshold, root)["AUROC"],
-        "inside": tables.inside(trust_tables.maps_in_lungs(maps)),
-        "called": tables.inside(trust_tables.maps_by_call(maps)),
-        "ablations": trust_tables.ablations(root),
-        "brier": calibration.calibration_table(trust_tables.calibrated(final))["Brier"],
+        "lost": {name: trust.loss(name, root) for name in (trust.REFERENCE, "final")},
+        "broken": trust.robustness("final", final.threshold, root)["AUROC"],
+        "inside": tables.inside(trust.maps_in_lungs(maps)),
+        "called": tables.inside(trust.maps_by_call(maps)),
+        "ablations": trust.ablations(root),
+        "brier": calibration.calibration_table(
+            calibration.versions(final.scores("validation"), final.scores("test"))
+        )["Brier"],
         "worth": decisions.predictive_values(test, final.threshold),
         "wanted": config.TARGET_SENSITIVITY,
         "band": band,

@@ -13,7 +13,7 @@ import pandas as pd
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import decisions, metrics, thresholds
-from helpers.experiments import bench, trust, trust_tables
+from helpers.experiments import bench, trust
 from helpers.experiments import shift as dataset_shift
 from helpers.models import lungs
 from helpers.report import tables
@@ -802,14 +802,12 @@ def robustness_told(losses: Mapping[str, pd.Series], by_title: Mapping[str, pd.D
     )
     sides = by_title[title].loc[list(perturbations.STORAGE_ERRORS)].xs(1, level="strength")["AUROC"]
     verdict = (
-        "reached"
-        if last["value"] <= trust_tables.LOSS and last["value"] < first["value"]
-        else "missed"
+        "reached" if last["value"] <= trust.LOSS and last["value"] < first["value"] else "missed"
     )
     aside = ", ".join(f"{name} {metrics.short(value)}" for name, value in sides.items())
     return (
         "Averaged over eight corruptions at five strengths the AUROC falls, relative to the films "
-        f"as they are, by: {told}. At most {trust_tables.LOSS:.0%} and less than {early} was to be reached: "
+        f"as they are, by: {told}. At most {trust.LOSS:.0%} and less than {early} was to be reached: "
         f"{verdict}. At the greatest strength *{worst.idxmin()}* hurts the final network most "
         f"(AUROC {metrics.short(worst.min())}). Aside, AUROC on films stored otherwise: {aside}."
     )
@@ -852,19 +850,19 @@ def referral_told(curves: Mapping[str, pd.DataFrame]) -> str:
     """What referring a fifth brings by each order, against what was to be reached."""
     told = []
     for name, table in curves.items():
-        row = table.loc[trust_tables.REFERRED]
-        verdict = "reached" if row["value"] >= trust_tables.DECIDED else "missed"
+        row = table.loc[trust.REFERRED]
+        verdict = "reached" if row["value"] >= trust.DECIDED else "missed"
         told.append(f"by {name} {tables.percent(row)} ({verdict})")
-    enough = [table.index[table["value"] >= trust_tables.DECIDED] for table in curves.values()]
+    enough = [table.index[table["value"] >= trust.DECIDED] for table in curves.values()]
     first = min((index[0] for index in enough if len(index)), default=None)
     reached = (
-        f"{trust_tables.DECIDED:.0%} is first reached with {first:.0%} referred"
+        f"{trust.DECIDED:.0%} is first reached with {first:.0%} referred"
         if first is not None
-        else f"{trust_tables.DECIDED:.0%} is not reached even with half of them referred"
+        else f"{trust.DECIDED:.0%} is not reached even with half of them referred"
     )
     return (
-        f"With the least certain {trust_tables.REFERRED:.0%} of the test films referred, accuracy on the rest "
-        f"is: {'; '.join(told)}. At least {trust_tables.DECIDED:.0%} was to be reached; {reached}."
+        f"With the least certain {trust.REFERRED:.0%} of the test films referred, accuracy on the rest "
+        f"is: {'; '.join(told)}. At least {trust.DECIDED:.0%} was to be reached; {reached}."
     )
 
 
@@ -898,14 +896,12 @@ def verdict_told(
     final, early = (looks.loc[("Grad-CAM", n), "inside"] for n in ("final", trust.REFERENCE))
     first, last = (row["value"] for row in losses.values())
     met = {
-        f"corrupted films cost it little ({last:.1%} of its AUROC)": last
-        <= min(trust_tables.LOSS, first),
-        f"its maps lie in the lungs ({final:.0%})": final
-        >= max(trust_tables.INSIDE, trust_tables.TIMES * early),
-        f"with {trust_tables.REFERRED:.0%} referred it is right on {trust_tables.DECIDED:.0%} of the rest": max(
-            table.loc[trust_tables.REFERRED, "value"] for table in curves.values()
+        f"corrupted films cost it little ({last:.1%} of its AUROC)": last <= min(trust.LOSS, first),
+        f"its maps lie in the lungs ({final:.0%})": final >= max(trust.INSIDE, trust.TIMES * early),
+        f"with {trust.REFERRED:.0%} referred it is right on {trust.DECIDED:.0%} of the rest": max(
+            table.loc[trust.REFERRED, "value"] for table in curves.values()
         )
-        >= trust_tables.DECIDED,
+        >= trust.DECIDED,
     }
     kept = "; ".join(text for text, held in met.items() if held) or "nothing"
     rest = "; ".join(text for text, held in met.items() if not held) or "nothing"
@@ -934,8 +930,8 @@ def ceiling_told(films: pd.DataFrame) -> str:
     return (
         f"A map that is the drawn lungs themselves, seen in eight by eight fields, has {best:.0%} "
         "inside. So coarseness "
-        f"{'explains' if best < trust_tables.INSIDE else 'does not explain'} a share below "
-        f"{trust_tables.INSIDE:.0%}."
+        f"{'explains' if best < trust.INSIDE else 'does not explain'} a share below "
+        f"{trust.INSIDE:.0%}."
     )
 
 
@@ -943,11 +939,7 @@ def looks_told(table: pd.DataFrame) -> str:
     """How much of Grad-CAM lies in the lungs, against chance, CNN 5 and what was to be reached."""
     final, early = table.loc[("Grad-CAM", "final")], table.loc[("Grad-CAM", trust.REFERENCE)]
     ratio = final["inside"] / early["inside"]
-    verdict = (
-        "reached"
-        if final["inside"] >= trust_tables.INSIDE and ratio >= trust_tables.TIMES
-        else "missed"
-    )
+    verdict = "reached" if final["inside"] >= trust.INSIDE and ratio >= trust.TIMES else "missed"
     other = (
         table.loc[("occlusion", "final"), "inside"]
         - table.loc[("occlusion", trust.REFERENCE), "inside"]
@@ -957,7 +949,7 @@ def looks_told(table: pd.DataFrame) -> str:
         f"which cover {final['lung']:.0%} of the film: "
         f"{metrics.short(final['inside'] / final['lung'], 2)} times what a map without aim "
         f"would have. Of CNN 5's: {_inside(early)}, so the final network's "
-        f"share is {metrics.short(ratio, 2)} times as large. At least {trust_tables.INSIDE:.0%} and {trust_tables.TIMES} "
+        f"share is {metrics.short(ratio, 2)} times as large. At least {trust.INSIDE:.0%} and {trust.TIMES} "
         f"times was to be reached: {verdict}. By occlusion the final network has "
         f"{'more' if other > 0 else 'less'} inside than CNN 5 "
         f"({tables.minus(f'{100 * other:+.1f}')} points)."

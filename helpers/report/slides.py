@@ -24,7 +24,7 @@ from helpers import config, explain, plotting, storage
 from helpers.data import dataset, manifest
 from helpers.evaluation import decisions as costs
 from helpers.evaluation import metrics
-from helpers.experiments import shift, trust_tables
+from helpers.experiments import shift, trust
 from helpers.models import lungs
 from helpers.report import tables
 from helpers.shortcuts import acquisition
@@ -37,7 +37,7 @@ SOURCE = Path(__file__).parent / "templates" / "presentation.typ"
 def numbers(results: Path = config.RESULTS) -> dict[str, Any]:
     """Every number on the slides; estimates as frames with columns value, low, high."""
     found = Study(results=results).run_all()
-    final, films, maps = found["final"], manifest.read(), trust_tables.maps()
+    final, films, maps = found["final"], manifest.read(), trust.maps()
     scores, titles = final.scores("test"), {t: name for name, t in shift.EVIDENCE.items()}
     return {
         "record": record.state(results),
@@ -62,14 +62,14 @@ def numbers(results: Path = config.RESULTS) -> dict[str, Any]:
         "targets": tables.targets(final),
         "peers": pd.read_csv(config.PEERS).astype(object).replace(np.nan, None),
         "errors": shift.errors(scores, final.threshold).droplevel("by"),
-        "inside": trust_tables.maps_in_lungs(maps).loc["Grad-CAM"],
-        "inside_called": trust_tables.maps_by_call(maps).xs("pneumonia", level="call"),
+        "inside": trust.maps_in_lungs(maps).loc["Grad-CAM"],
+        "inside_called": trust.maps_by_call(maps).xs("pneumonia", level="call"),
         "at_half": metrics.estimate(scores, 0.5),
         "costs": costs.cost_curve(scores, costs.ASSUMED, [final.threshold, 0.5]).set_axis(
             ["rule", "half"]
         ),
         "stakes": vars(costs.ASSUMED),
-        "referred": trust_tables.REFERRED,
+        "referred": trust.REFERRED,
         "decided": tables.referred(final),
     }
 

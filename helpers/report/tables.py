@@ -10,7 +10,7 @@ import pandas as pd
 
 from helpers import config
 from helpers.evaluation import decisions, metrics
-from helpers.experiments import shift, trust, trust_tables
+from helpers.experiments import shift, trust
 from helpers.models import classifiers
 from helpers.training import recipes
 from helpers.training.study import Result
@@ -94,17 +94,17 @@ def targets(final: Result, root: Path = config.RESULTS) -> pd.DataFrame:
     for metric, (least, hoped) in shift.TARGETS.items():
         wanted = f"at least {metrics.short(least)} (hoped for {metrics.short(hoped)})"
         rows[metric] = (wanted, share(test.loc[metric]), test.loc[metric, "value"] >= least)
-    rest, what = referred(final), f"accuracy with {trust_tables.REFERRED:.0%} referred"
-    wanted = f"at least {trust_tables.DECIDED:.0%}"
-    rows[what] = (wanted, percent(rest), rest["value"] >= trust_tables.DECIDED)
-    early, last = (trust_tables.loss(name, root) for name in (trust.REFERENCE, "final"))
-    wanted = f"at most {trust_tables.LOSS:.0%}, less than CNN 5 ({early['value']:.1%})"
-    reached = last["value"] <= trust_tables.LOSS and last["value"] < early["value"]
+    rest, what = referred(final), f"accuracy with {trust.REFERRED:.0%} referred"
+    wanted = f"at least {trust.DECIDED:.0%}"
+    rows[what] = (wanted, percent(rest), rest["value"] >= trust.DECIDED)
+    early, last = (trust.loss(name, root) for name in (trust.REFERENCE, "final"))
+    wanted = f"at most {trust.LOSS:.0%}, less than CNN 5 ({early['value']:.1%})"
+    reached = last["value"] <= trust.LOSS and last["value"] < early["value"]
     rows["AUROC lost on corrupted films"] = (wanted, percent(last), reached)
-    inside = trust_tables.maps_in_lungs(trust_tables.maps(root)).loc["Grad-CAM"]
+    inside = trust.maps_in_lungs(trust.maps(root)).loc["Grad-CAM"]
     last, times = inside.loc["final"].rename({"inside": "value"}), _times(inside)
-    wanted = f"at least {trust_tables.INSIDE:.0%}, {trust_tables.TIMES} times CNN 5's"
-    reached = last["value"] >= trust_tables.INSIDE and times >= trust_tables.TIMES
+    wanted = f"at least {trust.INSIDE:.0%}, {trust.TIMES} times CNN 5's"
+    reached = last["value"] >= trust.INSIDE and times >= trust.TIMES
     rows["Grad-CAM inside drawn lungs"] = (wanted, f"{percent(last)}, {times:.2f} times", reached)
     return pd.DataFrame(rows, index=["target", "result", "reached"]).T.astype({"reached": bool})
 
@@ -120,7 +120,7 @@ def referred(final: Result) -> pd.Series:
     members = final.seeds("test").loc[scores["film"]]
     orders = (decisions.certainty(scores, final.threshold), decisions.agreement(members))
     curves = [decisions.referral_curve(scores, final.threshold, order) for order in orders]
-    rows = [curve.loc[trust_tables.REFERRED] for curve in curves]
+    rows = [curve.loc[trust.REFERRED] for curve in curves]
     return max(rows, key=lambda row: row["value"])
 
 
