@@ -88,7 +88,7 @@ def context(root: Path = config.RESULTS) -> dict[str, Any]:
         "crop": shift.compare_views(final).loc["AUROC"],
         "explained": tables.explained(study),
         "points": shift.operating_points(final),
-        "errors": shift.errors(test, final.threshold, root),
+        "errors": shift.errors(test, final.threshold),
         "misled": (well["margin"] > 0.5).groupby(well["probability"] >= final.threshold).mean(),
         "check": check,
         "refused": input_check.refusal_table(check),
@@ -96,7 +96,7 @@ def context(root: Path = config.RESULTS) -> dict[str, Any]:
         "broken": trust.robustness("final", final.threshold, root)["AUROC"],
         "inside": tables.inside(trust.maps_in_lungs(maps)),
         "called": tables.inside(trust.maps_by_call(maps)),
-        "ablations": trust.ablations(root),
+        "ablations": trust.ablations(),
         "brier": calibration.calibration_table(
             calibration.versions(final.scores("validation"), final.scores("test"))
         )["Brier"],
