@@ -9,14 +9,16 @@ import pytest
 from helpers.evaluation import calibration, decisions, metrics
 
 
+def frame(y, probability):
+    columns = {"film": range(len(y)), "patient": range(len(y)), "y": y, "probability": probability}
+    return pd.DataFrame(columns)
+
+
 @pytest.fixture(scope="module")
 def scores():
     """Ten films: at .5 one of four sick is missed, two of six healthy are alarmed."""
     p = [0.9, 0.8, 0.6, 0.2, 0.7, 0.55, 0.4, 0.3, 0.1, 0.05]
-    y = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0]
-    return pd.DataFrame(
-        {"film": range(10), "y": y, "probability": p, "patient": [f"p{n}" for n in range(10)]}
-    )
+    return frame([1, 1, 1, 1, 0, 0, 0, 0, 0, 0], p)
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +26,7 @@ def many():
     """Calibrated by construction: each film sick with the probability that it is given."""
     rng = np.random.default_rng(0)
     p = rng.beta(0.6, 0.6, 4000)
-    y = (rng.random(4000) < p).astype(int)
-    return pd.DataFrame(
-        {"film": range(4000), "y": y, "probability": p, "patient": [f"p{n}" for n in range(4000)]}
-    )
+    return frame((rng.random(4000) < p).astype(int), p)
 
 
 STAKES = decisions.Stakes(miss=90, alarm=10, prevalence=0.2)
@@ -56,11 +55,11 @@ def test_net_benefit(scores):
 
 
 def test_predictive_values(scores):
-    table = decisions.predictive_values(scores, 0.5, [0.4])
-    assert table.loc[0.4, ("PPV", "value")] == pytest.approx(0.3 / 0.5)
-    assert table.loc[0.4, ("NPV", "value")] == pytest.approx(0.4 / 0.5)
+    row = decisions.predictive_values(scores, 0.5, [0.4]).loc[0.4]
+    assert row["PPV", "value"] == pytest.approx(0.3 / 0.5)
+    assert row["NPV", "value"] == pytest.approx(0.4 / 0.5)
     # One in ten missed, two in ten alarmed: of 10 judged 3 wrongly.
-    assert table.loc[0.4, ("judged for one error", "value")] == pytest.approx(10 / 3)
+    assert row["judged for one error", "value"] == pytest.approx(10 / 3)
 
 
 def test_the_threshold_by_cost_is_the_true_one_where_scores_are_calibrated(many):
@@ -68,17 +67,25 @@ def test_the_threshold_by_cost_is_the_true_one_where_scores_are_calibrated(many)
     assert decisions.cost_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
 
 
+# -- calibration -----------------------------------------------------------------------------
+
+
+def test_logits_of_known_probabilities():
+    expected = [np.log(1e-6 / (1 - 1e-6)), -np.log(4), 0, np.log(9)]
+    np.testing.assert_allclose(calibration.logit([0.0, 0.2, 0.5, 0.9]), expected, atol=1e-12)
+
+
 def test_platt_scaling_leaves_calibrated_scores_and_mends_bold_ones(many):
     scale = calibration.fit_platt(many)
     assert scale.slope == pytest.approx(1, abs=0.1)
     assert scale.intercept == pytest.approx(0, abs=0.1)
-    bold = calibration.PlattScaling(3.0, 1.0).apply(many)
-    mended = calibration.fit_platt(bold).apply(bold)
+    bolder = calibration.PlattScaling(3.0, 1.0)
+    bold = bolder.apply(many)
     assert calibration.expected_calibration_error(bold) > 0.1
+    mended = calibration.fit_platt(bold).apply(bold)
     assert calibration.expected_calibration_error(mended) < 0.03
-    assert calibration.PlattScaling(2.0, 0.5).inverse(
-        float(calibration.PlattScaling(2.0, 0.5).apply(many)["probability"].iloc[0])
-    ) == pytest.approx(many["probability"].iloc[0])
+    p, said = many["probability"].iloc[0], bold["probability"].iloc[0]
+    assert bolder.inverse(said) == pytest.approx(p)
     with pytest.raises(ValueError, match="both classes"):
         calibration.fit_platt(many[many["y"] == 1])
 
@@ -116,43 +123,35 @@ def test_reliability_of_calibrated_scores_holds_the_diagonal(many):
 
 def test_referring_none_gives_the_accuracy_and_referring_the_unsure_raises_it(many):
     certain = decisions.certainty(many, 0.5)
-    table = decisions.referral_curve(many, 0.5, certain, np.array([0.0, 0.5]))
+    table = decisions.referral_curve(many, 0.5, certain, [0.0, 0.5])
     assert table.loc[0.0, "value"] == pytest.approx(metrics.point(many, 0.5)["accuracy"])
     assert table.loc[0.5, "value"] > table.loc[0.0, "value"]
     assert table.loc[0.5, "films"] == len(many) // 2
 
 
-def test_certainty_is_least_at_the_operating_point(scores):
+def test_certainty_is_least_at_the_operating_point_and_where_members_differ(scores):
     nearest = int(np.argmin(decisions.certainty(scores, 0.31)))
     assert scores["probability"].iloc[nearest] == pytest.approx(0.3)
-
-
-def test_members_that_say_the_same_agree_most():
-    members = pd.DataFrame({1: [0.5, 0.9], 2: [0.5, 0.1]})
-    agreed = decisions.agreement(members)
-    assert agreed[0] == 0
-    assert agreed[1] < 0
+    agreed = decisions.agreement(pd.DataFrame({1: [0.5, 0.9], 2: [0.5, 0.1]}))
+    assert agreed[0] == 0 > agreed[1]
 
 
 def test_the_band_keeps_what_was_wanted_where_it_was_chosen(many):
     band = decisions.referral_band(many, wanted=0.95)
-    told = decisions.referral_outcome(many, band)["value"]
+    outcome = decisions.referral_outcome(many, band)["value"]
     decided = many[~band.refers(many["probability"])]
     assert band.low < band.high
-    assert told["referred"] == pytest.approx(1 - len(decided) / len(many))
-    assert told["found in all"] >= 0.95
-    spared = (many.loc[many["y"] == 0, "probability"] < band.high).mean()
-    assert spared >= 0.95
+    assert outcome["referred"] == pytest.approx(1 - len(decided) / len(many))
+    assert outcome["found in all"] >= 0.95
+    assert (many.loc[many["y"] == 0, "probability"] < band.high).mean() >= 0.95
 
 
 def test_a_band_around_separated_classes_refers_nobody():
-    scores = pd.DataFrame(
-        {"y": [0, 0, 1, 1], "probability": [0.1, 0.2, 0.8, 0.9], "patient": list("abcd")}
-    )
-    band = decisions.referral_band(scores)
+    separated = frame([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
+    band = decisions.referral_band(separated)
     assert band.low == band.high
-    told = decisions.referral_outcome(scores, band)["value"]
-    assert told["referred"] == 0
-    assert told["accuracy"] == 1
+    outcome = decisions.referral_outcome(separated, band)["value"]
+    assert outcome["referred"] == 0
+    assert outcome["accuracy"] == 1
     with pytest.raises(ValueError, match="both classes"):
-        decisions.referral_band(scores.head(2))
+        decisions.referral_band(separated.head(2))

@@ -102,7 +102,8 @@ def bootstrap_mean(
     values = np.asarray(values, dtype=float)
     weights = np.ones(len(values)) if weights is None else weights
     drawn = patient_weights(patients) * weights
-    low, high = interval(drawn @ values / drawn.sum(axis=1))
+    with np.errstate(invalid="ignore"):  # a draw may hold nobody of weight
+        low, high = interval(drawn @ values / drawn.sum(axis=1))
     return {"value": np.average(values, weights=weights), "low": float(low), "high": float(high)}
 
 
