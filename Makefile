@@ -50,8 +50,10 @@ trust: setup ## what breaks the final network and where it looks, on the full se
 notebook: setup ## execute final_notebook.ipynb in place, from the record
 	$(BIN)/python -m helpers notebook
 
-benchmark: setup ## measure speed, memory and growth beside other ways
-	$(BIN)/python -m helpers benchmark
+benchmark: setup ## speed and memory of training, prediction and the notebook
+	$(BIN)/python -m benchmarks.feeding
+	$(BIN)/python -m benchmarks.prediction
+	$(BIN)/python -m benchmarks.replay
 
 images: setup ## draw images/
 	$(BIN)/python -m helpers images

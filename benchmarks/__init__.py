@@ -1,0 +1,5 @@
+"""One file a question: ``python -m benchmarks.feeding``, ``prediction``, ``replay``."""
+
+from helpers import quiet
+
+quiet.import_tensorflow()  # without its notes, before any script imports it

@@ -9,7 +9,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from helpers import quiet
 
@@ -99,15 +98,6 @@ def gate(arguments: argparse.Namespace) -> str:
     return f"{config.RESULTS / input_check.NAME}: refused {facts['refused']}"
 
 
-def benchmark(arguments: argparse.Namespace) -> str:
-    """Measure speed, memory and growth here, or the parts named, beside other ways of doing it."""
-    from benchmarks import benchmark
-    from helpers import config
-
-    path = config.RESULTS / benchmark.FILE
-    return str(benchmark.run(arguments.parts, path, _tell, arguments.against))
-
-
 def predict(arguments: argparse.Namespace) -> int:
     """Say of films (files, folders, - for a list) whether they show pneumonia, or why not."""
     from helpers.report import console
@@ -174,7 +164,7 @@ def check(arguments: argparse.Namespace) -> str:
 COMMANDS: dict[str, Callable[[argparse.Namespace], str | int]] = {
     function.__name__: function
     for function in (
-        *(data, train, trials, flips, trust, gate, benchmark, predict, run),
+        *(data, train, trials, flips, trust, gate, predict, run),
         *(notebook, images, readme, slides, check),
     )
 }
@@ -198,9 +188,6 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("--jobs", type=_count, default=1, help="recipes trained side by side")
             # Set by --jobs: the process that started this one will ask for the result.
             sub.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
-        if name == "benchmark":
-            sub.add_argument("parts", nargs="*", metavar="PART", help="default: all of them")
-            sub.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
         if name == "predict":
             _predict_options(sub)
     return top
