@@ -18,7 +18,6 @@ from helpers.plotting import results, style
 
 @pytest.fixture(autouse=True)
 def closed():
-    """No figure outlives its test."""
     plotting.use_style()
     yield
     plt.close("all")
@@ -30,13 +29,6 @@ def scores():
     y = rng.integers(0, 2, 80)
     p = np.clip(rng.normal(0.3 + 0.4 * y, 0.2), 0, 1)
     return pd.DataFrame({"film": range(80), "patient": range(80), "y": y, "probability": p})
-
-
-def history(val_loss):
-    n = len(val_loss)
-    loss = list(np.linspace(0.5, 0.1, n))
-    rows = {"epoch": range(1, n + 1), "seed": 1, "loss": loss, "val_loss": val_loss}
-    return pd.DataFrame(rows | {"recall": 0.9, "val_recall": 0.9})
 
 
 def estimate(**values):
@@ -51,16 +43,14 @@ def drawn(ax):
 def test_class_balance_draws_the_counts_and_tells_subtypes_apart_without_colour():
     counts = manifest.counts(manifest.read(), by="split")
     ax = plotting.class_balance(counts)
-    texts = [text.get_text() for text in ax.texts if text.get_text()]
-    films = [n for subtype in config.SUBTYPES for n in counts[subtype].iloc[::-1] if n]
-    assert texts == [f"{n:,}" for n in films], "no label over a bar that is not there"
+    films = [n for subtype in config.SUBTYPES for n in counts[subtype].iloc[::-1]]
+    assert [text.get_text() for text in ax.texts] == [f"{n:,}" if n else "" for n in films]
     hatched = {bars.get_label(): bars.patches[0].get_hatch() for bars in ax.containers}
     assert hatched["bacterial"] != hatched["viral"]
 
 
 def test_films_per_patient_draws_every_patient_once():
-    films = manifest.read()
-    ax = plotting.films_per_patient(films)
+    ax = plotting.films_per_patient(films := manifest.read())
     assert sum(bar.get_height() for bar in ax.patches) == films["patient"].nunique()
 
 
@@ -75,16 +65,13 @@ def test_a_grid_frames_films_in_the_colour_of_their_class_and_says_its_text():
 def test_a_film_carries_its_map_its_outline_and_its_box_in_place():
     mask = np.zeros((8, 8), bool)
     mask[2:6, 2:6] = True
-    _, ax = plt.subplots()
-    box = (0.25, 0.75, 0.125, 0.5)
-    assert plotting.film(ax, np.zeros((4, 4)), mask=mask, box=box, heat=np.ones((2, 2))) is ax
+    drawn_on = {"mask": mask, "box": (0.25, 0.75, 0.125, 0.5), "heat": np.ones((2, 2))}
+    ax = plotting.film(plt.subplots()[1], np.zeros((4, 4)), **drawn_on)
     assert [image.get_extent() for image in ax.images] == [[0, 1, 1, 0]] * 2
     assert ax.images[0].get_clim() == (0, 255)
-    left, top = ax.lines[0].get_xydata().min(axis=0)
-    assert (top, left) == (0.25, 0.125)
+    assert tuple(ax.lines[0].get_xydata().min(axis=0)) == (0.125, 0.25), "left, top"
     outline = ax.collections[0].get_paths()[0].vertices
-    assert outline.min() == pytest.approx(0.25)
-    assert outline.max() == pytest.approx(0.75)
+    assert (outline.min(), outline.max()) == pytest.approx((0.25, 0.75))
 
 
 def test_examples_show_one_film_a_patient_and_both_subtypes():
@@ -99,19 +86,14 @@ def test_the_mean_films_differ_by_the_difference_that_is_drawn():
     assert axes[2].images[-1].get_array().mean() == pytest.approx(95)
 
 
-@pytest.mark.parametrize(
-    ("val_loss", "finding"),
-    [
-        ([0.5, 0.3, 0.2, 0.4], "best at epoch 3, then worse by 100%"),
-        ([0.5, 0.3, 0.2], "no rise after"),
-    ],
-)
-def test_learning_curves_draw_both_losses_and_their_title_follows(val_loss, finding):
-    rows, recipe = history(val_loss), SimpleNamespace(title="A", take="best")
+@pytest.mark.parametrize(("end", "finding"), [(0.4, "3, then worse by 100%"), (0.2, "no rise")])
+def test_learning_curves_draw_both_losses_and_their_title_follows(end, finding):
+    val_loss = [0.5, 0.3, 0.2, end]
+    rows = {"epoch": [1, 2, 3, 4], "loss": [0.5, 0.4, 0.2, 0.1], "val_loss": val_loss}
+    rows = pd.DataFrame(rows | {"seed": 1, "recall": 0.9, "val_recall": 0.9})
+    recipe = SimpleNamespace(title="A", take="best")
     axes = results.learning_curves(SimpleNamespace(history=rows, chosen=1, recipe=recipe))
-    assert list(rows["loss"]) in drawn(axes[0])
-    assert list(rows["val_loss"]) in drawn(axes[0])
-    assert [min(val_loss)] in drawn(axes[0]), "a dot at the epoch that is kept"
+    assert drawn(axes[0]) == [list(rows["loss"]), val_loss, [0.2]], "last a dot at the kept epoch"
     assert finding in axes[0].get_title(loc="left")
 
 
@@ -120,8 +102,8 @@ def test_confusion_writes_counts_and_is_told_in_words(scores):
     ax = plotting.confusion(counts, "title")
     written = [text.get_text().split("\n")[0] for text in ax.texts]
     assert written == [str(n) for n in counts.to_numpy().ravel()]
-    sick, missed = counts.loc["PNEUMONIA"].sum(), counts.loc["PNEUMONIA", "NORMAL"]
-    assert f"Of {sick} films with pneumonia {missed} are missed" in style.describe(ax.figure)
+    missed, found = counts.loc["PNEUMONIA"]
+    assert f"Of {missed + found} films with pneumonia {missed} are" in style.describe(ax.figure)
 
 
 def test_scores_keep_their_colours_and_share_a_legend_that_nothing_strikes_through(scores):
@@ -131,8 +113,7 @@ def test_scores_keep_their_colours_and_share_a_legend_that_nothing_strikes_throu
     assert set(config.LABELS) <= set(axes[1].get_legend_handles_labels()[1])
     assert axes[0].get_legend() is None
     axes[0].figure.draw_without_rendering()
-    legend = axes[1].get_legend().get_window_extent()
-    assert legend.y1 < axes[1].get_window_extent().y0
+    assert axes[1].get_legend().get_window_extent().y1 < axes[1].get_window_extent().y0
 
 
 def test_roc_marks_each_networks_operating_point(scores):
@@ -144,16 +125,17 @@ def test_roc_marks_each_networks_operating_point(scores):
 
 
 def test_comparison_draws_intervals_with_labels_inward_at_the_ends():
-    tables = {name: estimate(AUROC=value) for name, value in zip("ABC", (0, 0.5, 1), strict=True)}
-    (ax,) = plotting.comparison(tables, ("AUROC",))
+    values = zip("ABC", (0, 0.5, 1), strict=True)
+    tables = {name: estimate(**dict.fromkeys(results.METRICS, value)) for name, value in values}
+    ax = plotting.comparison(tables)[0]
     spans = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
     assert spans == [tuple(table.loc["AUROC", ["low", "high"]]) for table in tables.values()]
     assert [text.get_ha() for text in ax.texts] == ["left", "center", "right"]
 
 
 def test_validation_against_test_says_which_way_it_goes():
-    before, after = {"A": estimate(AUROC=0.9)}, {"A": estimate(AUROC=0.8)}
-    (ax,) = plotting.validation_against_test(before, after, metrics=("AUROC",))
+    before, after = ({"A": estimate(**dict.fromkeys(results.METRICS, v))} for v in (0.9, 0.8))
+    ax = plotting.validation_against_test(before, after)[0]
     assert "falls .100 on average" in ax.get_title(loc="center")
 
 
@@ -162,20 +144,18 @@ def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
     after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
     axes = plotting.story(before, after)
     for ax, metric in zip(axes, ("AUROC", "specificity"), strict=True):
-        for tables in (before, after):
-            assert [table.loc[metric, "value"] for table in tables.values()] in drawn(ax)
-    finding = axes[0].figure.get_suptitle()
-    assert "narrows in AUROC (.100 to .020)" in finding
-    assert "stays wide at the threshold (.550 to .400)" in finding
+        for a, b in ([table.loc[metric, "value"] for table in t.values()] for t in (before, after)):
+            assert [a, b] in drawn(ax)
+    title = "The gap narrows in AUROC (.100 to .020); it stays wide at the threshold (.550 to .400)"
+    assert axes[0].figure.get_suptitle() == title
 
 
 def test_seed_difference_darkens_what_is_clear_of_zero():
-    seeds = pd.DataFrame({"accuracy": [0.9, 0.91], "AUROC": [0.95, 0.96]})
-    limits = {"value": [0.1, 0.0], "low": [0.05, -0.1], "high": [0.2, 0.1]}
-    difference = pd.DataFrame(limits, index=["accuracy", "AUROC"])
-    axes = plotting.seed_difference({"A": seeds, "B": seeds}, difference, ("accuracy", "AUROC"))
+    seeds = pd.DataFrame(0.9, index=range(2), columns=results.METRICS)
+    difference = estimate(AUROC=0.1, accuracy=0.01, sensitivity=-0.1, specificity=0)
+    axes = plotting.seed_difference({"A": seeds, "B": seeds}, difference)
     colours = [line.get_color() for line in axes[1].lines if line.get_marker() == "o"]
-    assert colours == [config.INK, config.FAINT]
+    assert colours == [config.INK, config.FAINT] * 2
 
 
 def test_functions_draw_on_the_axes_they_are_given(scores):

@@ -2,7 +2,6 @@
 
 from matplotlib.pyplot import show
 
-from helpers.plotting import data, decisions, results, shortcuts, style
 from helpers.plotting.data import (
     class_balance,
     examples,
@@ -37,7 +36,6 @@ from helpers.plotting.shortcuts import (
     acquisition_groups,
     counterfactuals,
     errors_by_kind,
-    in_shares,
     outlines,
     ranks,
     trials,

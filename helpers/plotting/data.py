@@ -26,8 +26,8 @@ def film(
 ) -> Axes:
     """One film (side, side), grey levels 0..255, framed in the colour of its class ``label``.
 
-    On it ``heat``, a map; the outline of the lungs in ``mask``; and the ``box`` (top, bottom, left,
-    right) in shares of the side. Map and mask may have other sides than the film.
+    On it ``heat``, a map, and the lungs' outline from ``mask``, both square and of any side, and
+    the ``box`` (top, bottom, left, right) in shares of the side.
     """
     whole = (0, 1, 1, 0)
     ax.imshow(picture, cmap="gray", vmin=0, vmax=255, extent=whole)
@@ -49,10 +49,7 @@ def film(
 def films(
     pictures: Array, columns: int = 4, title: str = "", alt: str = "", axes: Panels = None, **each
 ) -> Array:
-    """Films (n, side, side) row by row; ``alt`` is what one sees, for those who cannot.
-
-    ``each``: arguments of ``film`` from caption on, as sequences with an item a film.
-    """
+    """Films (n, side, side) row by row; ``each``: arguments of ``film``, with an item a film."""
     rows = -(-len(pictures) // columns)
     lines = max((str(caption).count("\n") + 1 for caption in each.get("caption", ())), default=0)
     height = rows * (style.WIDTH / columns + 0.16 * lines) + 0.3 * bool(title)
@@ -72,33 +69,25 @@ SEEN = {
 
 
 def examples(table: pd.DataFrame, pictures: Array, label: str, seed: int = config.SEED) -> Array:
-    """Eight films of one class, each of another child, as many of each subtype, by ``seed``.
-
-    ``table`` holds film, label, subtype and patient of ``pictures``' rows.
-    """
+    """Eight films of one class, each of another child; ``table`` holds their facts, row by row."""
     rows = table.reset_index(drop=True).query("label == @label").drop_duplicates("patient")
     kinds = rows.groupby("subtype")
     drawn = pd.concat(kind.sample(8 // len(kinds), random_state=seed) for _, kind in kinds)
     title, caption = "Pneumonia: bacterial (upper row) and viral (lower row)", drawn["subtype"]
     if label == "NORMAL":
         title, caption = "No pneumonia: dark lungs, sharp edges", drawn["film"]
-    named = {"caption": caption, "label": drawn["label"]}
-    return films(pictures[drawn.index], title=title, alt=SEEN[label], **named)
+    chosen, labels = pictures[drawn.index], drawn["label"]
+    return films(chosen, 4, title, SEEN[label], caption=caption, label=labels)
 
 
 def mean_films(pictures: Array, labels: Array, axes: Panels = None) -> Array:
     """Mean film of each class and their difference, with a colour bar in grey levels (0..255)."""
     normal, sick = (pictures[labels == value].mean(axis=0) for value in (0, 1))
     reach = np.abs(sick - normal).max()
-    axes = films(
-        [normal, sick, normal],
-        columns=3,
-        title=f"On average the classes differ by up to {reach:.0f} of 255 grey levels",
-        alt="The mean film of each class, and in colour their difference: not the lungs alone, "
-        "shoulders, flanks and corners as well",
-        axes=axes,
-        caption=("mean NORMAL film", "mean PNEUMONIA film", "PNEUMONIA − NORMAL"),
-    )
+    title = f"On average the classes differ by up to {reach:.0f} of 255 grey levels"
+    alt = "Two mean films and, in colour, their difference, beyond the lungs in flanks and corners"
+    captions = ("mean NORMAL film", "mean PNEUMONIA film", "PNEUMONIA − NORMAL")
+    axes = films([normal, sick, normal], 3, title, alt, axes, caption=captions)
     shown = axes[2].imshow(sick - normal, cmap="PuOr_r", vmin=-60, vmax=60, extent=(0, 1, 1, 0))
     axes[2].figure.colorbar(shown, ax=axes[2], label="grey levels", shrink=0.8)
     return axes
@@ -106,8 +95,7 @@ def mean_films(pictures: Array, labels: Array, axes: Panels = None) -> Array:
 
 def class_balance(counts: pd.DataFrame, ax: Panel = None) -> Axes:
     """Films by part and subtype as stacked bars; ``counts`` as ``manifest.counts`` gives it."""
-    parts = ", ".join(f"{part} {share:.0%}" for part, share in counts["prevalence"].items())
-    ax = style.panel(ax, 2.8, title=f"Share of films with pneumonia: {parts}", xlim=(0, 1))
+    (ax,) = style.panels(ax, 1, 1, 2.8)
     shares = counts[list(config.SUBTYPES)].div(counts["total"], axis=0).iloc[::-1]
     shares.plot.barh(stacked=True, width=0.8, color=config.SUBTYPE_COLOURS, grid=False, ax=ax)
     for bars, (subtype, colour) in zip(ax.containers, config.SUBTYPE_COLOURS.items(), strict=True):
@@ -116,7 +104,9 @@ def class_balance(counts: pd.DataFrame, ax: Panel = None) -> Axes:
         numbers = [f"{n:,}" if n else "" for n in counts[subtype].iloc[::-1]]
         look = {"color": "white" if subtype == "normal" else config.INK, "label_type": "center"}
         ax.bar_label(bars, numbers, bbox={"facecolor": colour, "lw": 0, "pad": 1.5}, **look)
-    ax.set(xlabel="share of the films (number of films in the bars)", ylabel="")
+    parts = ", ".join(f"{part} {share:.0%}" for part, share in counts["prevalence"].items())
+    ax.set(title=f"Share of films with pneumonia: {parts}", xlim=(0, 1), ylabel="")
+    ax.set_xlabel("share of the films (number of films in the bars)")
     ax.xaxis.set_major_formatter("{x:.0%}")
     ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.28))
     return ax
@@ -124,7 +114,7 @@ def class_balance(counts: pd.DataFrame, ax: Panel = None) -> Axes:
 
 def films_per_patient(table: pd.DataFrame, ax: Panel = None) -> Axes:
     """How many films the patients have; a random split by film would tear the right side apart."""
-    ax = style.panel(ax, 2.8)
+    (ax,) = style.panels(ax, 1, 1, 2.8)
     per_patient = table.groupby("patient").size()
     several = per_patient[per_patient > 1].sum() / len(table)
     counts = per_patient.clip(upper=8).value_counts().sort_index().rename({8: "8 or more"})

@@ -18,28 +18,23 @@ from helpers.plotting.results import network_styles
 from helpers.plotting.style import Array, Panel, Panels, Tables
 from helpers.shortcuts import perturbations
 
-Numbers = Mapping[str, float]
 
-
-def cost_curve(curve: pd.DataFrame, blind: Numbers, marks: Numbers, ax: Panel = None) -> Axes:
-    """Expected cost per 1,000 children over the threshold, with operating points marked.
-
-    ``blind`` are costs without a network, ``marks`` thresholds, both by name.
-    """
+def cost_curve(curve: pd.DataFrame, blind: Mapping, marks: Mapping, ax: Panel = None) -> Axes:
+    """Cost over the threshold; by name ``blind``, costs without a network, and ``marks`` on it."""
+    (ax,) = style.panels(ax, 1, 1, 3.8)
     # Beyond the cheaper of the two ways to do without a network nobody would go.
     ceiling, best = 1.4 * min(blind.values()), short(curve["value"].idxmin(), 2)
-    title = f"The cheapest threshold on the test films, known only afterwards: {best}"
-    ax = style.panel(ax, 3.8, title=title, xlim=(0, 1), ylim=(0, ceiling))
     style.curve(ax, curve, color=config.ACCENT, lw=2, label="final network, test films")
     for (name, cost), dash in zip(blind.items(), ("--", ":"), strict=True):
         if cost < ceiling:
             style.reference(ax, y=cost, ls=dash, label=name)
     for (name, threshold), shape in zip(marks.items(), "osD^v", strict=False):
         cost = np.interp(threshold, curve.index, curve["value"])
-        label = f"{name} ({short(threshold, 2)})"
-        ax.plot(threshold, cost, shape, color=config.INK, ms=8, label=label)
-    ax.set_xlabel("threshold: probability from which a film is called")
-    ax.set_ylabel("USD per 1,000 children")
+        look = {"color": config.INK, "ms": 8, "label": f"{name} ({short(threshold, 2)})"}
+        ax.plot(threshold, cost, shape, **look)
+    ax.set_title(f"The cheapest threshold on the test films, known only afterwards: {best}")
+    ax.set(xlabel="threshold: probability from which a film is called", xlim=(0, 1))
+    ax.set(ylabel="USD per 1,000 children", ylim=(0, ceiling))
     ax.yaxis.set_major_formatter("{x:,.0f}")
     ax.legend()
     return ax
@@ -67,7 +62,8 @@ def decision_curve(tables: Tables, ax: Panel = None) -> Axes:
     useful = last.index[last["low"] > np.maximum(everybody, 0)]
     ends = f"from {short(useful.min(), 2)} to {short(useful.max(), 2)}"
     reach = ends if len(useful) else "nowhere"
-    ax = style.panel(ax, 3.8, title=f"Better than treating all or none beyond doubt: {reach}")
+    (ax,) = style.panels(ax, 1, 1, 3.8)
+    ax.set_title(f"Better than treating all or none beyond doubt: {reach}")
     for name, line in network_styles(list(tables)).items():
         style.curve(ax, tables[name], label=name, **line)
     ax.plot(everybody, color=config.FAINT, ls="--", label="treat everybody")
@@ -80,17 +76,17 @@ def decision_curve(tables: Tables, ax: Panel = None) -> Axes:
 
 def predictive_values(table: pd.DataFrame, ax: Panel = None) -> Axes:
     """PPV and NPV over the prevalence, with their limits."""
-    rare = table.index[0]
-    right = table.loc[rare, ("PPV", "value")]
-    title = f"Where {rare:.0%} are sick, {right:.0%} of the calls are right"
-    ax = style.panel(ax, 3.4, title=title, ylabel="share", ylim=(0, 1.02))
+    rare, right = table.index[0], table["PPV"]["value"].iloc[0]
+    (ax,) = style.panels(ax, 1, 1, 3.4)
+    ax.set_title(f"Where {rare:.0%} are sick, {right:.0%} of the calls are right")
     names = {"PPV": "called sick, is sick (PPV)", "NPV": "called healthy, is healthy (NPV)"}
     for (measure, label), name in zip(names.items(), ("PNEUMONIA", "NORMAL"), strict=True):
         line = {"color": config.COLOURS[name], "lw": 2, "marker": "o", "ms": 4}
         style.curve(ax, table[measure], label=label, **line)
-    ax.set_xlabel("prevalence: share of the children with pneumonia")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter("{x:.0%}")
+    ax.set(xlabel="prevalence: share of the children with pneumonia", ylabel="share")
+    ax.set_ylim(0, 1.02)
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.yaxis.set_major_formatter("{x:.0%}")
     ax.legend()
     return ax
 
@@ -98,12 +94,12 @@ def predictive_values(table: pd.DataFrame, ax: Panel = None) -> Axes:
 def referral_curve(curves: Tables, referred: float, decided: float, ax: Panel = None) -> Axes:
     """Accuracy on the films decided over the share referred, a line an order; marked the target."""
     best = max(table.loc[referred, "value"] for table in curves.values())
-    title = f"With {referred:.0%} referred, accuracy on the rest is at most {best:.1%}"
-    ax = style.panel(ax, 3.6, title=title, ylabel="accuracy on the rest")
+    (ax,) = style.panels(ax, 1, 1, 3.6)
+    ax.set_title(f"With {referred:.0%} referred, accuracy on the rest is at most {best:.1%}")
     for (name, table), colour in zip(curves.items(), (config.ACCENT, style.GREY), strict=False):
         style.curve(ax, table, color=colour, lw=2, label=name)
     ax.plot(referred, decided, "*", color=config.INK, ms=12, label="to be reached")
-    ax.set_xlabel("share of the films referred to a radiologist")
+    ax.set(xlabel="share of the films referred to a radiologist", ylabel="accuracy on the rest")
     ax.xaxis.set_major_formatter("{x:.0%}")
     ax.legend(loc="lower right")
     return ax
@@ -125,7 +121,7 @@ def robustness(tables: Tables, metric: str = "AUROC", axes: Panels = None) -> Ar
     return axes
 
 
-def ablations(made: Mapping[str, Array], says: Mapping[str, Numbers], axes: Panels = None) -> Array:
+def ablations(made: Mapping[str, Array], says: Mapping[str, Mapping], axes: Panels = None) -> Array:
     """One film under each change, the first none, with what each network says of it."""
     plain, blind = next(iter(made)), "lungs blacked out"
     moved = {name: abs(p[plain] - p[blind]) for name, p in says.items()}
@@ -149,9 +145,9 @@ def maps(
         "heat": plain + [*itertools.chain(*heats.values())],
         "mask": plain + [*masks] * len(heats),
     }
-    title, rows = "Bright: what spoke for the call; blue: the lungs", ("the film", *heats)
-    axes = data.films([*pictures] * len(rows), count, title, alt, axes, **drawn)
-    for ax, name in zip(axes[::count], rows, strict=True):
+    title = "Bright: what spoke for the call; blue: the lungs"
+    axes = data.films([*pictures] * (len(heats) + 1), count, title, alt, axes, **drawn)
+    for ax, name in zip(axes[::count], ("the film", *heats), strict=True):
         ax.set_ylabel(name, fontsize=10)
     return axes
 
@@ -159,10 +155,7 @@ def maps(
 def worst_errors(
     pictures: Array, masks: Array, heats: Array, table: pd.DataFrame, axes: Panels = None
 ) -> Array:
-    """Films called wrongly, worst first, with map, outline, and what is known of them.
-
-    ``table`` holds y, label, subtype, probability and remark in the order of ``pictures``.
-    """
+    """Films called wrongly, worst first, with map, outline, and what ``table`` knows of them."""
     captions = [
         f"{film.subtype}, says {short(film.probability, 2)}\n{textwrap.fill(film.remark, 21)}"
         for film in table.itertuples()
@@ -176,10 +169,7 @@ def worst_errors(
 def answer(
     pixels: Array, found: Found, heat: Array, facts: Mapping, threshold: float, axes: Panels = None
 ) -> Array:
-    """One film, its lungs with their box, and the map of what spoke for the call.
-
-    ``facts`` are decision, probability and refer.
-    """
+    """One film with the box of its lungs, and the map; ``facts`` as ``Answer.facts`` gives them."""
     said, called = (short(p, 2) for p in (facts["probability"], threshold))
     ask = "; ask a radiologist" if facts["refer"] else ""
     title = f"{facts['decision']}: probability {said}, called from {called} on{ask}"
@@ -187,5 +177,5 @@ def answer(
     drawn = {"mask": [None, found.masks[0]], "box": [found.boxes[0], None], "heat": [None, heat]}
     axes = data.films([pixels] * 2, 2, title, axes=axes, caption=captions, **drawn)
     note = "Not a medical device: films of one hospital, children of one to five years"
-    axes[0].figure.supxlabel(note, fontsize=9)
+    axes[0].figure.supxlabel(note)
     return axes

@@ -1,7 +1,4 @@
-"""Figures of the networks' results; nothing here decides or computes a result.
-
-Estimates are tables as ``evaluation.metrics.estimate`` gives them, by the networks' titles.
-"""
+"""Figures of the networks' results: of one network, and of estimates of all by their titles."""
 
 from __future__ import annotations
 
@@ -20,8 +17,9 @@ from helpers.plotting import style
 from helpers.plotting.style import Array, Panel, Panels, Tables
 from helpers.training.study import Result
 
-METRICS = ("AUROC", "accuracy", "sensitivity", "specificity")
-KEPT = ("AUROC", "sensitivity", "specificity")
+METRICS = ["AUROC", "accuracy", "sensitivity", "specificity"]
+# What the story shows of each network, and what it is called there.
+STORY = {"AUROC": "AUROC", "specificity": "specificity at the threshold"}
 
 
 def learning_curves(result: Result, axes: Panels = None) -> Array:
@@ -127,10 +125,7 @@ def _with_limits(ax: Axes, x: Sequence[object], table: pd.DataFrame, **line: obj
 
 
 def roc_and_pr(scores: Tables, thresholds: Mapping[str, float], axes: Panels = None) -> Array:
-    """ROC and precision-recall curves of all networks, a dot at each operating point.
-
-    ``scores`` and ``thresholds`` by the network's title.
-    """
+    """ROC and precision-recall curves of all networks, a dot at each operating point."""
     axes = style.panels(axes, 1, 2, 4.2)
     areas = {name: sk.roc_auc_score(s["y"], s["probability"]) for name, s in scores.items()}
     for name, line in network_styles(list(scores)).items():
@@ -146,22 +141,18 @@ def roc_and_pr(scores: Tables, thresholds: Mapping[str, float], axes: Panels = N
     axes[0].set_title(f"{max(areas, key=areas.get)} separates best")
     axes[0].set(xlabel="1 − specificity (false alarms)", ylabel="sensitivity (recall)")
     axes[0].legend(title="AUROC", loc="lower right")
-    least = y.mean()
-    style.reference(axes[1], y=least, label="calling everybody")
+    style.reference(axes[1], y=y.mean(), label="calling everybody")
     axes[1].legend(loc="lower left")
     axes[1].set(title="Precision against recall", xlabel="recall (sensitivity)")
-    axes[1].set(ylabel="precision", ylim=(min(0.5, least - 0.05), 1.01))
+    axes[1].set(ylabel="precision", ylim=(min(0.5, y.mean() - 0.05), 1.01))
     return axes
 
 
-def comparison(
-    estimates: Tables, metrics: Sequence[str] = METRICS, title: str = "", axes: Panels = None
-) -> Array:
+def comparison(estimates: Tables, title: str = "", axes: Panels = None) -> Array:
     """Every network's metrics with 95% intervals, one panel a metric, one row a network."""
-    height = 0.42 * len(estimates) + 1.2
-    axes = style.panels(axes, 1, len(metrics), height, title, sharey=True)
+    axes = style.panels(axes, 1, 4, 0.42 * len(estimates) + 1.2, title, sharey=True)
     colours = ["#555555"] * (len(estimates) - 1) + [config.ACCENT]
-    for ax, metric in zip(axes, metrics, strict=True):
+    for ax, metric in zip(axes, METRICS, strict=True):
         table = _across(estimates, metric)
         style.intervals(ax, table, colours)
         ax.set_title(metric, loc="center")
@@ -180,12 +171,10 @@ def comparison(
     return axes
 
 
-def validation_against_test(
-    validation: Tables, test: Tables, metrics: Sequence[str] = KEPT, axes: Panels = None
-) -> Array:
+def validation_against_test(validation: Tables, test: Tables, axes: Panels = None) -> Array:
     """Slopes from validation to test, one line a network with its 95% intervals."""
-    axes = style.panels(axes, 1, len(metrics), 3.8)
-    for ax, metric in zip(axes, metrics, strict=True):
+    axes = style.panels(axes, 1, 3, 3.8)
+    for ax, metric in zip(axes, ("AUROC", "sensitivity", "specificity"), strict=True):
         before, after = (_across(estimates, metric) for estimates in (validation, test))
         for position, (name, line) in enumerate(network_styles(list(test)).items()):
             x = np.array([0, 1]) + 0.03 * (position - len(test) / 2)
@@ -201,15 +190,8 @@ def validation_against_test(
     return axes
 
 
-# What the story shows of each network, and what it is called there.
-STORY = {"AUROC": "AUROC", "specificity": "specificity at the threshold"}
-
-
 def story(validation: Tables, test: Tables, axes: Panels = None) -> Array:
-    """The study in one figure: AUROC and specificity at the threshold, promised and kept.
-
-    Networks stand in the story's order; the gap between the two is shaded.
-    """
+    """The study in one figure: AUROC and specificity, promised and kept, the gap shaded."""
     axes = style.panels(axes, 1, 2, 4.2, story_finding(validation, test))
     names, line = list(test), {"lw": 2, "capsize": 3}
     for (metric, label), ax in zip(STORY.items(), axes, strict=True):
@@ -237,18 +219,16 @@ def story_finding(validation: Tables, test: Tables) -> str:
     return f"The gap {parts[0]}; it {parts[1]}"
 
 
-def seed_difference(
-    seeds: Tables, difference: pd.DataFrame, metrics: Sequence[str] = METRICS, axes: Panels = None
-) -> Array:
+def seed_difference(seeds: Tables, difference: pd.DataFrame, axes: Panels = None) -> Array:
     """Left: every seed (row) of two networks; right: second minus first with its 95% interval."""
-    axes, metrics = style.panels(axes, 1, 2, 3.2, sharey=True), list(metrics)
+    axes = style.panels(axes, 1, 2, 3.2, sharey=True)
     drawn = zip(seeds.items(), (config.FAINT, config.INK), (-0.12, 0.12), strict=True)
     for (name, table), colour, shift in drawn:
-        rows = np.tile(np.arange(len(metrics)) + shift, (len(table), 1))
-        axes[0].scatter(table[metrics], rows, s=25, color=colour, alpha=0.8, label=name)
+        rows = np.tile(np.arange(len(METRICS)) + shift, (len(table), 1))
+        axes[0].scatter(table[METRICS], rows, s=25, color=colour, alpha=0.8, label=name)
     axes[0].set(xlabel="value, one dot a seed", title="Each training, same films")
     axes[0].legend(loc="best")
-    difference = difference.loc[metrics]
+    difference = difference.loc[METRICS]
     clear = (difference["low"] > 0) | (difference["high"] < 0)
     style.intervals(axes[1], difference, np.where(clear, config.INK, config.FAINT))
     style.reference(axes[1], x=0, color=config.INK, lw=0.8)

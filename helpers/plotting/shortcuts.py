@@ -18,11 +18,12 @@ from helpers.plotting.results import network_styles
 from helpers.plotting.style import Array, Panel, Panels
 from helpers.shortcuts import perturbations
 
+TRIALS = ("validation AUROC", "stress AUROC", "stress specificity")
+
 
 def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
     """So many of the films, the sick with their share, or fewer where there are not as many."""
-    sick = round(share * count)
-    wanted = {"NORMAL": count - sick, "PNEUMONIA": sick}
+    wanted = {"NORMAL": count - round(share * count), "PNEUMONIA": round(share * count)}
     return pd.concat(
         rows.sample(min(wanted[label], len(rows)), random_state=config.SEED)
         for label, rows in films.groupby("label")
@@ -32,16 +33,11 @@ def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
 def acquisition_groups(
     table: pd.DataFrame, pictures: Array, groups: pd.DataFrame, axes: Panels = None
 ) -> Array:
-    """A row of ten training films a group, framed by class, in the group's shares.
-
-    ``table`` holds group, part, label and patient of ``pictures``' rows; ``groups`` the share with
-    ``pneumonia`` by group.
-    """
+    """A row of ten training films a group, framed by class, as many sick as ``groups`` says."""
     shares, each = groups["pneumonia"], 10
     span = f"{shares.min():.0%} to {shares.max():.0%} show pneumonia"
     title = f"Sorted by acquisition, not by disease: {span}"
-    height = len(shares) * style.WIDTH / each * 1.02
-    axes = style.panels(axes, len(shares), each, height, title)
+    axes = style.panels(axes, len(shares), each, 0.92 * len(shares), title)
     known = table.reset_index(drop=True).query("part == 'training'")
     known = known.drop_duplicates(["group", "patient"])
     for row, (group, share) in enumerate(shares.items()):
@@ -51,22 +47,14 @@ def acquisition_groups(
     return axes
 
 
-VIEWS = {
-    "film": "the film",
-    "ring": "its border ring",
-    "without_lungs": "all but the lungs",
-    "box": "the lungs cut out",
-    "lungs_only": "all but lungs blacked out",
-}
-
-
 def views_shown(pictures: Array, found: Found, axes: Panels = None) -> Array:
     """Films (rows) as the trials' networks are shown them (columns)."""
-    seen = [views.apply(view, pictures, found, config.SOURCE_SIZE) for view in VIEWS]
+    names = ("film", "ring", "without_lungs", "box", "lungs_only")
+    captions = ["the film", "its border ring", "all but the lungs", "the lungs cut out"]
+    captions += ["all but lungs blacked out"] + [""] * len(names) * (len(pictures) - 1)
+    seen = [views.apply(name, pictures, found, config.SOURCE_SIZE) for name in names]
     rows = np.concatenate(list(zip(*seen, strict=True)))
-    captions = [*VIEWS.values()] + [""] * (len(rows) - len(VIEWS))
-    title = "What the witnesses were shown"
-    return data.films(rows, len(VIEWS), title, axes=axes, caption=captions)
+    return data.films(rows, 5, "What the witnesses were shown", axes=axes, caption=captions)
 
 
 def outlines(
@@ -88,15 +76,11 @@ def counterfactuals(film: Array, donor: Array, axes: Panels = None) -> Array:
 
 
 def trials(seeds: pd.DataFrame, order: Sequence[str], chosen: str, axes: Panels = None) -> Array:
-    """Each trial's seeds (dots) and mean (bar) on ordinary and on stress validation.
-
-    ``seeds`` has a row a trial and seed; rows in ``order``, ``chosen`` in the accent.
-    """
+    """Each trial's seeds (dots) and mean (bar) on ordinary and on stress validation."""
     axes = style.panels(axes, 1, 3, 0.3 * len(order) + 1.3, sharey=True)
-    metrics = ("validation AUROC", "stress AUROC", "stress specificity")
     colours = {name: config.ACCENT if name == chosen else config.INK for name in order}
     bar = {"marker": "|", "markersize": 14, "markeredgewidth": 2.5, "linestyle": "none"}
-    for ax, metric in zip(axes, metrics, strict=True):
+    for ax, metric in zip(axes, TRIALS, strict=True):
         drawn = {"y": "trial", "order": order, "hue": "trial", "palette": colours, "ax": ax}
         sns.stripplot(seeds, x=metric, alpha=0.5, jitter=False, legend=False, **drawn)
         sns.pointplot(seeds, x=metric, errorbar=None, legend=False, **drawn, **bar)
@@ -111,7 +95,8 @@ def ranks(table: pd.DataFrame, ax: Panel = None) -> Axes:
     """AUROC of each network (row) on validation, stress validation and test films, by lines."""
     spans = [evaluation.short(span) for span in table.max() - table.min()]
     title = "Validation spreads the networks over {}, stress over {}, the test over {}"
-    ax = style.panel(ax, 4.0, title=title.format(*spans), ylabel="AUROC", xlim=(-0.2, 2.75))
+    (ax,) = style.panels(ax, 1, 1, 4.0)
+    ax.set(title=title.format(*spans), ylabel="AUROC", xlim=(-0.2, 2.75))
     for name, line in network_styles(list(table.index)).items():
         ax.plot(range(3), table.loc[name], marker="o", label=name, **line)
     ax.set_xticks(range(3), ["validation films", "stress validation", "test films"])
@@ -120,19 +105,15 @@ def ranks(table: pd.DataFrame, ax: Panel = None) -> Axes:
 
 
 def errors_by_kind(table: pd.DataFrame, ax: Panel = None) -> Axes:
-    """Share called rightly (value, low, high) and number of films, a row a kind of film.
-
-    The index holds by what it is a kind, and which.
-    """
-    kinds = table.index.get_level_values(1)
-    sick = kinds.str.startswith(("bacterial", "viral", "bacteria", "virus", "pneumonia"))
-    worst = table[table["films"] >= 20]["value"].idxmin()[1]
-    title = f"Weakest of the kinds with 20 films or more: {worst}"
-    ax = style.panel(ax, 0.36 * len(table) + 0.9, title=title)
+    """Share called rightly and number of films, a row a kind (level 1) by what it is one (0)."""
+    (ax,) = style.panels(ax, 1, 1, 0.36 * len(table) + 0.9)
+    sick = table.index.get_level_values(1).str.match("bacteria|vir|pneumonia")
     colours = np.where(sick, config.COLOURS["PNEUMONIA"], config.COLOURS["NORMAL"])
     style.intervals(ax, table.set_axis(table.index.map(": ".join)), colours)
     for row, films in enumerate(table["films"]):
         ax.annotate(f"{films:.0f} films", (1.03, row), va="center", fontsize=9, color=style.GREY)
-    left = min(0.5, table["low"].min()) - 0.03
-    ax.set(xlabel="share called rightly, 95% interval", xlim=(left, 1.16))
+    worst = table[table["films"] >= 20]["value"].idxmin()[1]
+    ax.set_title(f"Weakest of the kinds with 20 films or more: {worst}")
+    ax.set_xlabel("share called rightly, 95% interval")
+    ax.set_xlim(min(0.5, table["low"].min()) - 0.03, 1.16)
     return ax

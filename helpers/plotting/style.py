@@ -70,13 +70,6 @@ def panels(
     return axes
 
 
-def panel(ax: Panel, height: float, **labels: object) -> Axes:
-    """``ax``, or a new one at page width, with its ``labels`` and limits."""
-    ax = panels(ax, 1, 1, height)[0]
-    ax.set(**labels)
-    return ax
-
-
 def curve(ax: Axes, table: pd.DataFrame, **line: object) -> None:
     """``value`` over the index of ``table``, in a band from ``low`` to ``high``."""
     (drawn,) = ax.plot(table["value"], **line)
