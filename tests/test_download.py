@@ -10,7 +10,6 @@ import sys
 import threading
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,85 +24,67 @@ from helpers import storage
 from helpers.data import download, manifest
 
 
-@dataclass
-class Site:
-    """What the server sends as Mendeley (GET) and as Kaggle (POST, and GET with a range)."""
-
-    archive: bytes
-    status: int = 200
-    cuts: list[int] = field(default_factory=list)  # bytes after which an answer breaks off
-    kaggle: bytes = b""
-    asked: list[str] = field(default_factory=list)
-    url: str = ""
-
-    def fetch(self, target: Path, expected, **settings):
-        """Fetch the archive, with the facts that belong to it unless told otherwise."""
-        facts = {"sha256": hashlib.sha256(self.archive).hexdigest()}
-        facts["bytes_expected"] = len(self.archive)
-        return download.fetch(target, self.url, expected=expected, **(facts | settings))
-
-
 class Handler(BaseHTTPRequestHandler):
-    """Answers as its site says."""
-
-    def __init__(self, site: Site, *rest) -> None:
-        self.site = site
-        super().__init__(*rest)
+    """Mendeley (GET) and Kaggle (POST, and GET with a range), as the server says."""
 
     def do_GET(self) -> None:
         wanted = self.headers.get("Range")
-        self.site.asked.append(wanted or "Mendeley")
         if wanted:
-            self.send(206, self.site.kaggle[int(wanted[len("bytes=") : -1]) :])
+            self.send(wanted, 206, self.server.kaggle[int(wanted[len("bytes=") : -1]) :])
         else:
-            self.send(self.site.status, self.site.archive)
+            self.send("Mendeley", self.server.status, self.server.archive)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("GetDataset"):
-            self.send(200, b'{"currentVersionNumber": 2}', "application/json")
+            self.send("", 200, b'{"currentVersionNumber": 2}', "application/json")
         else:
-            self.site.asked.append("Kaggle")
-            self.send(200 if self.site.kaggle else 503, self.site.kaggle)
+            self.send("Kaggle", 200 if self.server.kaggle else 503, self.server.kaggle)
 
-    def send(self, status: int, body: bytes, kind: str = "application/zip") -> None:
+    def send(self, asked: str, status: int, body: bytes, kind: str = "application/zip") -> None:
         self.send_response(status)
-        for name, value in (("Content-Length", len(body)), ("Accept-Ranges", "bytes")):
+        headers = {"Content-Length": len(body), "Accept-Ranges": "bytes", "Content-Type": kind}
+        for name, value in headers.items():
             self.send_header(name, str(value))
-        self.send_header("Content-Type", kind)
         self.end_headers()
-        cut = self.site.cuts and kind == "application/zip"
-        self.wfile.write(body[: self.site.cuts.pop(0)] if cut else body)
+        self.server.asked += [asked] if asked else []
+        cuts = self.server.cuts if asked else []
+        self.wfile.write(body[: cuts.pop(0)] if cuts else body)
 
     def log_message(self, *_) -> None:
         """Tests are quiet."""
 
 
+class Site(ThreadingHTTPServer):
+    """What is sent and after how many bytes an answer breaks off; what was asked."""
+
+    def fetch(self, target: Path, expected, sha256: str = "", size: int = 0):
+        """Fetch the archive, with the facts that belong to it unless told otherwise."""
+        sha256 = sha256 or hashlib.sha256(self.archive).hexdigest()
+        return download.fetch(target, self.url, sha256, size or len(self.archive), expected)
+
+
 @pytest.fixture
 def serve(monkeypatch, tmp_path):
     """Start a server on the loopback that is Mendeley and Kaggle; nothing real is asked."""
-    servers = []
     monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda _: None))
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("KAGGLE_API_ENVIRONMENT", "LOCALHOST")
-    for name in ("KAGGLEHUB_CACHE", "KAGGLE_CONFIG_DIR"):
-        monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setattr(logging.getLogger("kagglehub"), "handlers", [])
+    settings = {"NO_PROXY": "127.0.0.1", "KAGGLE_API_ENVIRONMENT": "LOCALHOST"}
+    settings |= {name: str(tmp_path / name) for name in ("KAGGLEHUB_CACHE", "KAGGLE_CONFIG_DIR")}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
 
-    def start(archive: bytes, **behaviour) -> Site:
-        site = Site(archive, **behaviour)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, site))
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        address = f"http://127.0.0.1:{server.server_port}"
-        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, address)
-        site.url = f"{address}/archive.zip"
+    def start(archive: bytes, status: int = 200, kaggle: bytes = b"", cuts: tuple = ()) -> Site:
+        vars(site).update(archive=archive, status=status, kaggle=kaggle, cuts=list(cuts), asked=[])
         return site
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with Site(("127.0.0.1", 0), Handler) as site:
+        threading.Thread(target=site.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"http://127.0.0.1:{site.server_port}"
+        monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, address)
+        site.url = f"{address}/archive.zip"
+        yield start
+        site.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -155,9 +136,6 @@ def refused(run: Callable[[], object], *words: str) -> None:
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-# -- what comes ---------------------------------------------------------------------------------
-
-
 def test_films_land_in_their_official_split_and_are_not_fetched_twice(
     serve, expected, target, capsys
 ):
@@ -196,15 +174,13 @@ def test_a_film_that_cannot_be_used_is_left_out_and_named(serve, expected, targe
     assert standing(target) == placed(expected[1:])
 
 
-@pytest.mark.parametrize("content", [None, "mine"])
-def test_a_folder_that_holds_something_else_is_kept(serve, expected, target, content):
+def test_a_folder_that_holds_something_else_is_kept(serve, expected, target):
     target.mkdir(parents=True)
-    if content:
-        (target / "notes.txt").write_text(content)
-    site = serve(zipped(expected))
-    refused(lambda: site.fetch(target, expected), str(target), "holds no film", "move or delete")
-    assert standing(target) == (["notes.txt"] if content else [])
-    assert site.asked == []
+    site, words = serve(zipped(expected)), (str(target), "holds no film", "move or delete")
+    refused(lambda: site.fetch(target, expected), *words)
+    (target / "notes.txt").write_text("mine")
+    refused(lambda: site.fetch(target, expected), *words)
+    assert (standing(target), site.asked) == (["notes.txt"], [])
 
 
 LINK = zipfile.ZipInfo("chest_xray/train/NORMAL/link.jpeg")
@@ -220,9 +196,6 @@ def test_a_member_that_points_out_of_the_folder_stays_within(serve, expected, ta
     assert standing(target.parent.parent) == [f"data/chest_xray/{f}" for f in placed(expected)]
 
 
-# -- what breaks --------------------------------------------------------------------------------
-
-
 def test_a_server_that_breaks_off_is_asked_again_from_the_beginning(serve, expected, target):
     site = serve(zipped(expected), cuts=[2500])
     assert site.fetch(target, expected).complete
@@ -230,7 +203,7 @@ def test_a_server_that_breaks_off_is_asked_again_from_the_beginning(serve, expec
 
 
 def test_a_wrong_file_is_named_by_its_hash_and_not_kept(serve, expected, target):
-    site = serve(zipped(expected))
+    site = serve(b"an error page")
     words = (site.url, hashlib.sha256(site.archive).hexdigest(), "0" * 64, "run again")
     refused(lambda: site.fetch(target, expected, sha256="0" * 64), *words, "STUDY_DATA=")
     assert standing(target.parent) == []
@@ -313,18 +286,14 @@ def test_any_other_trouble_with_files_is_one_line(serve, expected, target):
     refused(lambda: serve(zipped(expected)).fetch(target, expected), str(target.parent))
 
 
-# -- Kaggle's copy ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("trouble", ["closed", "missing", "cut", "other"])
 def test_kaggle_helps_where_mendeley_does_not(serve, expected, target, capsys, trouble):
     site = serve(zipped(expected), kaggle=zipped(expected))
     site.status = 404 if trouble == "missing" else 200
     site.cuts = [2500, 0, 99] if trouble == "cut" else []
+    site.url = "http://127.0.0.1:1/archive.zip" if trouble == "closed" else site.url
     reason = {"closed": "reached", "missing": "404", "cut": "broke off", "other": "not match"}
-    if trouble == "closed":
-        site.url = "http://127.0.0.1:1/archive.zip"
-    films = site.fetch(target, expected, **({"sha256": "0" * 64} if trouble == "other" else {}))
+    films = site.fetch(target, expected, sha256="0" * 64 if trouble == "other" else "")
     assert films.complete
     assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(expected)]
     assert films.notes[0].startswith(f"from Kaggle, because {site.url}: ")
@@ -336,9 +305,9 @@ def test_kaggles_copy_goes_on_where_it_was_interrupted(serve, expected, target):
     large = zipped(expected, {"readme.txt": bytes(3 << 20)})
     site = serve(b"", status=404, kaggle=large, cuts=[0, 0, 0, 2 << 20])
     words = (site.url, "HTTP 404", "chest-xray-pneumonia: the connection broke off", "STUDY_DATA=")
-    refused(lambda: site.fetch(target, expected, bytes_expected=9), *words)
+    refused(lambda: site.fetch(target, expected, size=9), *words)
     assert standing(target.parent) == []
-    assert site.fetch(target, expected, bytes_expected=9).complete
+    assert site.fetch(target, expected, size=9).complete
     assert site.asked[-2:] == ["Kaggle", f"bytes={2 << 20}-"]
 
 

@@ -53,7 +53,7 @@ def test_the_same_film_gives_the_same_answer_whichever_way_it_comes(predictor, s
     """Probabilities within .05 for 95% of the films, the same decision for 98%."""
     rows = []
     for number, path in enumerate(some["path"]):
-        film = dataset.read_film(path, 224)
+        film = images.read_film(path, 224)
         for way, data in ways(film).items():
             if way.startswith("DICOM, ") and way != "DICOM, 16 bits":
                 continue
@@ -73,7 +73,7 @@ def test_the_same_film_gives_the_same_answer_whichever_way_it_comes(predictor, s
 
 
 def test_an_inverted_film_is_put_right_and_says_so(predictor, some, tmp_path):
-    film = dataset.read_film(some["path"].iloc[0], 224)
+    film = images.read_film(some["path"].iloc[0], 224)
     for name, pixels in (("plain", film), ("inverted", 255 - film)):
         Image.fromarray(pixels).save(tmp_path / f"{name}.png")
     plain, inverted = predictor.answers([tmp_path / "plain.png", tmp_path / "inverted.png"])
@@ -133,7 +133,7 @@ def test_a_turned_film_is_refused(predictor, some, tmp_path, turn):
     paths = []
     for number, path in enumerate(some["path"].iloc[:12]):
         paths.append(tmp_path / f"{number}.png")
-        Image.fromarray(change(dataset.read_film(path, 224)).copy()).save(paths[-1])
+        Image.fromarray(change(images.read_film(path, 224)).copy()).save(paths[-1])
     told = list(predictor.answers(paths))
     assert {answer.error.split(": ")[1] for answer in told} == {"not an upright frontal chest film"}
 

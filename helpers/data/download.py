@@ -20,7 +20,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from helpers import config, storage
-from helpers.data import dataset, manifest
+from helpers.data import dataset, images, manifest
 
 ARCHIVE, UNPACKED, FILMS = "ChestXRay2017.zip", "unpacked", "films"
 LEAST_SIDE = 100  # the smallest original has 384 x 127 pixels
@@ -76,7 +76,7 @@ def _standing(target: Path, expected: pd.DataFrame) -> dataset.Films | None:
         if (films := dataset.find(target, expected)).complete:
             return films
         what = f"not complete ({films.describe()})"
-    except dataset.FilmError:
+    except images.FilmError:
         what = "holds no film of the data set"
     raise DownloadError(f"{target}: is there, but {what}; move or delete it and run again")
 
@@ -182,8 +182,8 @@ def _place(films: dataset.Films, work: Path) -> tuple[str, ...]:
 def _problem(path: str) -> str:
     """Why a film cannot be used; nothing if it can."""
     try:
-        dataset.read_film(path, config.SOURCE_SIZE)
-    except dataset.FilmError as error:
+        images.read_film(path, config.SOURCE_SIZE)
+    except images.FilmError as error:
         return str(error)
     with Image.open(path) as image:
         small = min(image.size) < LEAST_SIDE

@@ -1,4 +1,4 @@
-"""Reading anybody's film, in whatever file it comes, to the pixels that the networks know.
+"""Any file to the pixels that the networks know: films of the data set, and anybody's.
 
 Refuses by name what is no readable grey picture; never guesses. Files are untrusted: nothing is
 executed or unpickled, sizes are looked at before pixels are made.
@@ -7,9 +7,10 @@ executed or unpickled, sizes are looked at before pixels are made.
 from __future__ import annotations
 
 import io
-import struct
+import stat
 import warnings
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,14 +19,19 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from helpers import config
-from helpers.data.dataset import COLOUR_TOLERANCE, MAX_PIXELS, FilmError
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 SUFFIXES = {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 MAX_BYTES = 200_000_000  # a radiograph of 16 bits has some 20 million
+# A film of the data set has at most 2916 x 2713 pixels; ten times that is no film.
+MAX_PIXELS = 80_000_000
+
+# Radiographs stored as RGB have (nearly) equal channels; JPEG leaves a level or two of chroma.
+# The mean difference of a colour photograph's channels is tens of levels.
+COLOUR_TOLERANCE = 6.0
 
 # A radiograph uses a hundred grey levels and more; within so few there is nothing to see.
 LEAST_RANGE = 12
@@ -33,6 +39,10 @@ LEAST_RANGE = 12
 LEAST_BAR, SAME_BAR = 0.025, 0.015
 BITS = (8, 10, 12, 14, 16)
 FLAT = 2  # grey levels by which JPEG makes a plain bar uneven
+
+
+class FilmError(ValueError):
+    """A film, or a folder of films, that cannot be used; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -54,74 +64,93 @@ def read(source: Path | str | bytes, name: str = "") -> Picture:
     """
     name = name or (source if isinstance(source, str) else getattr(source, "name", "the film"))
     data = source if isinstance(source, bytes) else _bytes(Path(source))
-    if not data:
-        raise FilmError(f"{name}: an empty file")
-    if data[128:132] == b"DICM":
-        grey, notes = _dicom(data, name)
-    else:
-        grey, notes = _image(data, name)
-    if min(grey.shape) == 0:
-        raise FilmError(f"{name}: has no pixels")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on damaged tags; what counts is raised
+        grey, notes = (_dicom if data[128:132] == b"DICM" else _image)(data, name)
     grey, bars = _without_bars(grey)
-    small = Image.fromarray(grey).resize((config.SOURCE_SIZE,) * 2, Image.Resampling.BILINEAR)
-    pixels = np.asarray(small, dtype=np.uint8)
-    low, high = np.percentile(pixels, [1, 99])
-    if high - low < LEAST_RANGE:
+    pixels = _squashed(grey, config.SOURCE_SIZE)
+    if np.ptp(np.percentile(pixels, [1, 99])) < LEAST_RANGE:
         raise FilmError(f"{name}: blank, all pixels nearly the same")
     return Picture(pixels, (*notes, *bars))
 
 
+def read_film(path: Path | str, size: int) -> np.ndarray:
+    """Decode a film of the data set to a (size, size) uint8 array, 0 black to 255 white.
+
+    Pixels are those of the published small copies: nothing is turned, trimmed or rescaled.
+
+    Raises:
+        FilmError: not an image, cut short, without pixels, too large, or in colour.
+    """
+    path = Path(path)
+    with _decoding(path.name), _opened(_bytes(path), path.name) as image:
+        if _is_deep(image):
+            raise FilmError(f"{path.name}: has more than 8 bits a pixel; save it as 8-bit grey")
+        return _squashed(_grey(image, path.name)[0], size)
+
+
+def _squashed(grey: np.ndarray, size: int) -> np.ndarray:
+    """Squash grey levels (rows, columns) to a square by way of 224 x 224, as published copies."""
+    image = Image.fromarray(grey)
+    for side in (config.SOURCE_SIZE, size):
+        if image.size != (side, side):
+            image = image.resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(image, dtype=np.uint8)
+
+
 def _bytes(path: Path) -> bytes:
     try:
-        if path.is_dir():
-            raise FilmError(f"{path.name}: a folder, not a film")
-        if not path.is_file() and path.exists():
-            raise FilmError(f"{path.name}: a device, not a file")
-        if path.stat().st_size > MAX_BYTES:
-            raise FilmError(f"{path.name}: {path.stat().st_size:,} bytes is more than any film has")
-        return path.read_bytes()
-    except FilmError:
-        raise
+        status = path.stat()
+        regular = stat.S_ISREG(status.st_mode)
+        data = path.read_bytes() if regular and status.st_size <= MAX_BYTES else b""
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FilmError(f"{path.name}: cannot be opened ({reason})") from None
+    if not regular:
+        kind = "a folder, not a film" if path.is_dir() else "a device, not a file"
+        raise FilmError(f"{path.name}: {kind}")
+    if status.st_size > MAX_BYTES:
+        raise FilmError(f"{path.name}: {status.st_size:,} bytes is more than any film has")
+    return data
 
 
 # -- pictures --------------------------------------------------------------------------------
 
 
-def _image(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Grey levels (rows, columns) uint8 of a picture file, and notes."""
+@contextmanager
+def _decoding(name: str, kind: str = "") -> Iterator[None]:
+    """Name the film and the reason where decoding fails, whatever the decoders raise."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # on damaged tags; what counts is raised
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image.width, image.height, name)
-                if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
-                    raise FilmError(f"{name}: holds {image.n_frames} pictures; save one")
-                # Decoding a large JPEG at a half or a quarter saves most of the time.
-                image.draft(None, (4 * config.SOURCE_SIZE,) * 2)
-                image.load()
-                turned = ImageOps.exif_transpose(image)
-                return _grey(turned if turned is not None else image, name)
+        yield
     except FilmError:
         raise
     except UnidentifiedImageError:
         raise FilmError(f"{name}: not an image file") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError):
+    except (Image.DecompressionBombError, MemoryError):
         raise FilmError(f"{name}: more pixels than any film has") from None
-    # Decoders of damaged files raise whatever they stumble over.
-    except (
-        *(OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error),
-        *(IndexError, KeyError, TypeError, OverflowError, AttributeError, NotImplementedError),
-        *(RuntimeError, ArithmeticError, AssertionError),
-    ) as error:
-        raise FilmError(f"{name}: cannot be decoded ({_line(error)})") from None
+    except Exception as error:  # decoders of damaged files raise what they stumble over
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise FilmError(f"{name}: {kind}cannot be decoded ({reason})") from None
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120] or type(error).__name__
+def _opened(data: bytes, name: str) -> Image.Image:
+    """A picture file, looked at and not yet decoded."""
+    if not data:
+        raise FilmError(f"{name}: an empty file")
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check_size(image.width, image.height, name)
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+        raise FilmError(f"{name}: holds {image.n_frames} pictures; save one")
+    return image
+
+
+def _image(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Grey levels (rows, columns) uint8 of a picture file, and notes."""
+    with _decoding(name), _opened(data, name) as image:
+        # Decoding a large JPEG at a half or a quarter saves most of the time.
+        image.draft(None, (4 * config.SOURCE_SIZE,) * 2)
+        image.load()
+        return _grey(ImageOps.exif_transpose(image), name)
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -135,7 +164,7 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 def _grey(image: Image.Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """8-bit grey levels of a decoded picture; colour is refused."""
-    if image.mode.startswith("I") or image.mode == "F":
+    if _is_deep(image):
         return _deep(np.asarray(image, dtype=np.float64), name)
     if image.mode in ("L", "1"):
         return np.asarray(image.convert("L"), dtype=np.uint8), ()
@@ -145,10 +174,13 @@ def _grey(image: Image.Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         black = Image.new("RGBA", image.size, (0, 0, 0, 255))
         image, notes = Image.alpha_composite(black, image), ("transparency laid on black",)
     colour = np.asarray(image.convert("RGB"), dtype=np.int16)
-    spread = (colour.max(axis=2) - colour.min(axis=2)).mean()
-    if spread > COLOUR_TOLERANCE:
+    if np.ptp(colour, axis=2).mean() > COLOUR_TOLERANCE:
         raise FilmError(f"{name}: a colour picture, not a grey radiograph")
     return np.asarray(image.convert("L"), dtype=np.uint8), notes
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
 
 
 def _deep(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -157,9 +189,7 @@ def _deep(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
         raise FilmError(f"{name}: values that are no grey levels")
     most = float(values.max())
     if most <= 1.0:
-        return (values * 255).round().astype(np.uint8), (
-            "values of 0 to 1 taken as black to white",
-        )
+        return np.rint(values * 255).astype(np.uint8), ("values of 0 to 1 taken as black to white",)
     bits = next((b for b in BITS if most < 2**b), None)
     if bits is None:
         raise FilmError(f"{name}: values up to {most:g} are more than 16 bits hold")
@@ -170,32 +200,21 @@ def _deep(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
 # -- DICOM -----------------------------------------------------------------------------------
 
 
-def deflated(data: bytes) -> bool:
-    """Whether a DICOM is packed as a whole, which could unpack to anything."""
-    return b"1.2.840.10008.1.2.1.99" in data[:2000]
-
-
 def _dicom(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Grey levels of a DICOM radiograph: rescaled, windowed, black where air is."""
     import pydicom
     from pydicom import pixels
 
-    if deflated(data):
+    if b"1.2.840.10008.1.2.1.99" in data[:2000]:  # packed as a whole: could unpack to anything
         raise FilmError(f"{name}: a deflated DICOM; save it unpacked")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            film = pydicom.dcmread(io.BytesIO(data))
-            _check_dicom(film, name)
-            values = pixels.apply_modality_lut(film.pixel_array, film).astype(np.float64)
-            windowed = "WindowCenter" in film or "VOILUTSequence" in film
-            if windowed:
-                values = pixels.apply_voi_lut(values, film, index=0)
-            values = np.asarray(values, dtype=np.float64)
-    except FilmError:
-        raise
-    except Exception as error:  # pydicom's decoders raise anything on damaged files
-        raise FilmError(f"{name}: DICOM cannot be decoded ({_line(error)})") from None
+    with _decoding(name, "DICOM "):
+        film = pydicom.dcmread(io.BytesIO(data))
+        _check_dicom(film, name)
+        values = pixels.apply_modality_lut(film.pixel_array, film).astype(np.float64)
+        windowed = "WindowCenter" in film or "VOILUTSequence" in film
+        if windowed:
+            values = pixels.apply_voi_lut(values, film, index=0)
+        values = np.asarray(values, dtype=np.float64)
     if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
         raise FilmError(f"{name}: DICOM holds no single grey picture")
     low, high = _span(values, film, windowed)

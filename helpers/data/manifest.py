@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -70,17 +70,6 @@ def parse(film: str) -> dict[str, str]:
     return {"label": label, "subtype": _SUBTYPE[series], "series": series, "patient": patient}
 
 
-def duplicates(hashes: Mapping[str, str]) -> dict[str, str]:
-    """Name the groups of films with equal content: film -> first film of its group.
-
-    ``hashes`` maps film to a digest of its content; films that stand alone are left out.
-    """
-    groups: dict[str, list[str]] = {}
-    for film in sorted(hashes):
-        groups.setdefault(hashes[film], []).append(film)
-    return {film: group[0] for group in groups.values() if len(group) > 1 for film in group}
-
-
 def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray:
     """Number the sets of films that must stay together: same patient or same picture.
 
@@ -112,22 +101,6 @@ def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
     part[ours.index[training]] = "training"
     part[ours.index[validation]] = "validation"
     return part
-
-
-def build(
-    films: Mapping[str, str], hashes: Mapping[str, str], packaged: set[str], masks: set[str]
-) -> pd.DataFrame:
-    """Build the manifest from film -> official split, film -> digest, and what is packaged.
-
-    Used once to write ``data/manifest.csv``; kept so that anyone with the films can check it.
-    """
-    rows = [{"film": film, "split": films[film], **parse(film)} for film in sorted(films)]
-    table = pd.DataFrame(rows)
-    table["duplicate"] = table["film"].map(duplicates(hashes)).astype("string")
-    table["packaged"] = table["film"].isin(packaged)
-    table["mask"] = table["film"].isin(masks)
-    table["part"] = assign_parts(table)
-    return table
 
 
 def digest(films: pd.DataFrame) -> str:

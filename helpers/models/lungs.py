@@ -74,7 +74,7 @@ def network() -> keras.Model:
 
 
 def resized(pictures: np.ndarray, side: int) -> np.ndarray:
-    """Films (n, s, s) uint8 brought to (n, side, side), bilinear as ``dataset.read_film``."""
+    """Films (n, s, s) uint8 brought to (n, side, side), bilinear as ``images.read_film``."""
     small = [cut(picture, WHOLE_FILM, side) for picture in pictures]
     return np.array(small, dtype=np.uint8).reshape(len(pictures), side, side)
 
