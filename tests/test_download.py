@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 import logging
@@ -22,6 +21,9 @@ from PIL import Image
 
 from helpers import storage
 from helpers.data import download, manifest
+
+# Two films of each split and class: all that is expected here.
+FILMS = manifest.read().groupby(["split", "label"]).head(2).reset_index(drop=True)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,10 +60,10 @@ class Handler(BaseHTTPRequestHandler):
 class Site(ThreadingHTTPServer):
     """What is sent and after how many bytes an answer breaks off; what was asked."""
 
-    def fetch(self, target: Path, expected, sha256: str = "", size: int = 0):
+    def fetch(self, target: Path, sha256: str = "", size: int = 0):
         """Fetch the archive, with the facts that belong to it unless told otherwise."""
         sha256 = sha256 or hashlib.sha256(self.archive).hexdigest()
-        return download.fetch(target, self.url, sha256, size or len(self.archive), expected)
+        return download.fetch(target, self.url, sha256, size or len(self.archive), FILMS)
 
 
 @pytest.fixture
@@ -85,12 +87,6 @@ def serve(monkeypatch, tmp_path):
         site.url = f"{address}/archive.zip"
         yield start
         site.shutdown()
-
-
-@pytest.fixture(scope="module")
-def expected():
-    """Two films of each split and class."""
-    return manifest.read().groupby(["split", "label"]).head(2).reset_index(drop=True)
 
 
 @pytest.fixture
@@ -136,50 +132,47 @@ def refused(run: Callable[[], object], *words: str) -> None:
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-def test_films_land_in_their_official_split_and_are_not_fetched_twice(
-    serve, expected, target, capsys
-):
-    site = serve(zipped(expected))
+def test_films_land_in_their_official_split_and_are_not_fetched_twice(serve, target, capsys):
+    site = serve(zipped(FILMS))
     for _ in range(2):
-        films = site.fetch(target, expected)
+        films = site.fetch(target)
         assert (films.complete, films.extra, films.notes) == (True, (), ())
-    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(expected)]
-    seed = list(expected["split"]).index("val")
+    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(FILMS)]
+    seed = list(FILMS["split"]).index("val")
     assert Path(films.table["path"][seed]).read_bytes() == picture(seed)
     assert site.asked == ["Mendeley"]
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "Checking" in told.err
+    out, err = capsys.readouterr()
+    assert (out, "Checking" in err) == ("", True)
 
 
-def test_missing_and_extra_films_are_reported_and_extra_ones_left_out(serve, expected, target):
-    site = serve(zipped(expected[1:], {"chest_xray/train/NORMAL/other.jpeg": picture()}))
-    films = site.fetch(target, expected)
-    assert (films.missing, films.extra) == ((expected["film"][0],), ("other.jpeg",))
+def test_missing_and_extra_films_are_reported_and_extra_ones_left_out(serve, target):
+    site = serve(zipped(FILMS[1:], {"chest_xray/train/NORMAL/other.jpeg": picture()}))
+    films = site.fetch(target)
+    assert (films.missing, films.extra) == ((FILMS["film"][0],), ("other.jpeg",))
     assert "1 missing" in films.describe()
-    assert standing(target) == placed(expected[1:])
-    refused(lambda: site.fetch(target, expected), "not complete", "1 missing", "move or delete")
+    assert standing(target) == placed(FILMS[1:])
+    refused(lambda: site.fetch(target), "not complete", "1 missing", "move or delete")
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(picture()[:500], "cannot be decoded"), (b"none", "no"), (picture(side=32), "a side below")],
 )
-def test_a_film_that_cannot_be_used_is_left_out_and_named(serve, expected, target, content, reason):
-    bad = expected["film"][0]
-    films = serve(zipped(expected[1:], {f"chest_xray/{bad}": content})).fetch(target, expected)
+def test_a_film_that_cannot_be_used_is_left_out_and_named(serve, target, content, reason):
+    bad = FILMS["film"][0]
+    films = serve(zipped(FILMS[1:], {f"chest_xray/{bad}": content})).fetch(target)
     assert films.missing == (bad,)
     assert f"1 left out: {bad}: " in films.describe()
     assert reason in films.notes[-1]
-    assert standing(target) == placed(expected[1:])
+    assert standing(target) == placed(FILMS[1:])
 
 
-def test_a_folder_that_holds_something_else_is_kept(serve, expected, target):
+def test_a_folder_that_holds_something_else_is_kept(serve, target):
     target.mkdir(parents=True)
-    site, words = serve(zipped(expected)), (str(target), "holds no film", "move or delete")
-    refused(lambda: site.fetch(target, expected), *words)
+    site, words = serve(zipped(FILMS)), (str(target), "holds no film", "move or delete")
+    refused(lambda: site.fetch(target), *words)
     (target / "notes.txt").write_text("mine")
-    refused(lambda: site.fetch(target, expected), *words)
+    refused(lambda: site.fetch(target), *words)
     assert (standing(target), site.asked) == (["notes.txt"], [])
 
 
@@ -190,52 +183,47 @@ LINK.create_system, LINK.external_attr = 3, 0o120777 << 16
 @pytest.mark.parametrize(
     "name", ["../evil.jpeg", "chest_xray/../../../evil.jpeg", "/evil.jpeg", "..\\evil.jpeg", LINK]
 )
-def test_a_member_that_points_out_of_the_folder_stays_within(serve, expected, target, name):
-    films = serve(zipped(expected, {name: picture()})).fetch(target, expected)
+def test_a_member_that_points_out_of_the_folder_stays_within(serve, target, name):
+    films = serve(zipped(FILMS, {name: picture()})).fetch(target)
     assert films.complete
-    assert standing(target.parent.parent) == [f"data/chest_xray/{f}" for f in placed(expected)]
+    assert standing(target.parent.parent) == [f"data/chest_xray/{f}" for f in placed(FILMS)]
 
 
-def test_a_server_that_breaks_off_is_asked_again_from_the_beginning(serve, expected, target):
-    site = serve(zipped(expected), cuts=[2500])
-    assert site.fetch(target, expected).complete
+def test_a_server_that_breaks_off_is_asked_again_from_the_beginning(serve, target):
+    site = serve(zipped(FILMS), cuts=[2500])
+    assert site.fetch(target).complete
     assert site.asked == ["Mendeley", "Mendeley"]
 
 
-def test_a_wrong_file_is_named_by_its_hash_and_not_kept(serve, expected, target):
+def test_a_wrong_file_or_one_without_films_is_named_and_not_taken(serve, target):
     site = serve(b"an error page")
-    words = (site.url, hashlib.sha256(site.archive).hexdigest(), "0" * 64, "run again")
-    refused(lambda: site.fetch(target, expected, sha256="0" * 64), *words, "STUDY_DATA=")
+    words = (site.url, hashlib.sha256(site.archive).hexdigest(), "0" * 64, "STUDY_DATA=")
+    refused(lambda: site.fetch(target, sha256="0" * 64), *words)
     assert standing(target.parent) == []
-
-
-@pytest.mark.parametrize(
-    ("archive", "word"), [(b"no zip" * 100, "not a zip file"), (None, "none of the data set's")]
-)
-def test_an_archive_without_films_is_refused(serve, expected, target, archive, word):
-    site = serve(archive or zipped(expected[:0], {"chest_xray/other.jpeg": picture()}))
-    refused(lambda: site.fetch(target, expected), word, "STUDY_DATA=")
+    refused(lambda: site.fetch(target), "not a zip file", "STUDY_DATA=")
+    serve(zipped(FILMS[:0], {"chest_xray/other.jpeg": picture()}))
+    refused(lambda: site.fetch(target), "none of the data set's films", "STUDY_DATA=")
     assert not target.exists()
 
 
-def test_a_run_beside_another_is_refused(serve, expected, target):
-    site = serve(zipped(expected))
+def test_a_run_beside_another_is_refused(serve, target):
+    site = serve(zipped(FILMS))
     with (
         storage.alone(target.parent / ".chest_xray.lock", "downloading"),
         pytest.raises(storage.BusyError, match=r"chest_xray\.lock: another run is downloading"),
     ):
-        site.fetch(target, expected)
+        site.fetch(target)
     assert site.asked == []
 
 
-def test_nothing_half_written_by_a_killed_run_is_taken_for_whole(serve, expected, target):
+def test_nothing_half_written_by_a_killed_run_is_taken_for_whole(serve, target):
     work = target.parent / ".chest_xray.partly"
-    site = serve(zipped(expected))
-    for half in (download.ARCHIVE, f"unpacked/{expected['film'][0]}", "films/a.jpeg", "tmp12"):
+    site = serve(zipped(FILMS))
+    for half in (download.ARCHIVE, f"unpacked/{FILMS['film'][0]}", "films/a.jpeg", "tmp12"):
         (work / half).parent.mkdir(parents=True, exist_ok=True)
         (work / half).write_bytes(site.archive[:1000])
-    assert site.fetch(target, expected).complete
-    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(expected)]
+    assert site.fetch(target).complete
+    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(FILMS)]
 
 
 @pytest.mark.parametrize(
@@ -245,74 +233,72 @@ def test_nothing_half_written_by_a_killed_run_is_taken_for_whole(serve, expected
 )
 @pytest.mark.parametrize("trouble", [KeyboardInterrupt(), OSError(28, "No space left on device")])
 def test_an_interruption_or_a_full_disk_keeps_a_whole_archive_alone(
-    serve, expected, target, monkeypatch, stage, kept, trouble
+    serve, target, monkeypatch, stage, kept, trouble
 ):
     def troubled(*_, **__):
         raise trouble
 
-    site = serve(zipped(expected))
+    site = serve(zipped(FILMS))
     with monkeypatch.context() as patch:
         patch.setattr(stage, troubled)
         with pytest.raises((KeyboardInterrupt, download.DownloadError)) as caught:
-            site.fetch(target, expected)
+            site.fetch(target)
     if isinstance(trouble, OSError):
         assert "No space left on device; mend that and run again" in str(caught.value)
     assert standing(target.parent) == ([f".chest_xray.partly/{download.ARCHIVE}"] * kept)
-    assert site.fetch(target, expected).complete
+    assert site.fetch(target).complete
     assert site.asked == ["Mendeley"] * (1 if kept else 2)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")
-def test_a_disk_that_fills_up_while_downloading_is_no_broken_connection(
-    serve, expected, target, monkeypatch
-):
-    site = serve(zipped(expected), kaggle=zipped(expected))
-    full = functools.partial(open, "/dev/full")
+def test_a_disk_that_fills_up_while_downloading_is_no_broken_connection(serve, target, monkeypatch):
+    site = serve(zipped(FILMS), kaggle=zipped(FILMS))
+    full = Path("/dev/full").open
     monkeypatch.setattr(pooch.downloaders, "open", lambda *_: full("wb"), raising=False)
-    refused(lambda: site.fetch(target, expected), str(target), "No space left", "run again")
+    refused(lambda: site.fetch(target), str(target), "No space left", "run again")
     assert site.asked == ["Mendeley"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_asked(serve, expected, target, monkeypatch):
+def test_a_disk_without_room_is_told_before_anything_is_asked(serve, target, monkeypatch):
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=1234))
-    site = serve(zipped(expected))
+    site = serve(zipped(FILMS))
     needed = f"{2 * len(site.archive):,} bytes are needed"
-    refused(lambda: site.fetch(target, expected), str(target.parent), needed, "1,234 are free")
+    refused(lambda: site.fetch(target), str(target.parent), needed, "1,234 are free")
     assert (site.asked, standing(target.parent)) == ([], [])
 
 
-def test_any_other_trouble_with_files_is_one_line(serve, expected, target):
+def test_any_other_trouble_with_files_is_one_line(serve, target):
     target.parent.write_text("a file where a folder should be")
-    refused(lambda: serve(zipped(expected)).fetch(target, expected), str(target.parent))
+    refused(lambda: serve(zipped(FILMS)).fetch(target), str(target.parent))
 
 
 @pytest.mark.parametrize("trouble", ["closed", "missing", "cut", "other"])
-def test_kaggle_helps_where_mendeley_does_not(serve, expected, target, capsys, trouble):
-    site = serve(zipped(expected), kaggle=zipped(expected))
+def test_kaggle_helps_where_mendeley_does_not(serve, target, capsys, trouble):
+    site = serve(zipped(FILMS), kaggle=zipped(FILMS))
     site.status = 404 if trouble == "missing" else 200
     site.cuts = [2500, 0, 99] if trouble == "cut" else []
     site.url = "http://127.0.0.1:1/archive.zip" if trouble == "closed" else site.url
     reason = {"closed": "reached", "missing": "404", "cut": "broke off", "other": "not match"}
-    films = site.fetch(target, expected, sha256="0" * 64 if trouble == "other" else "")
+    films = site.fetch(target, sha256="0" * 64 if trouble == "other" else "")
     assert films.complete
-    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(expected)]
+    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(FILMS)]
     assert films.notes[0].startswith(f"from Kaggle, because {site.url}: ")
     assert reason[trouble] in films.notes[0]
     assert capsys.readouterr().out == ""
 
 
-def test_kaggles_copy_goes_on_where_it_was_interrupted(serve, expected, target):
-    large = zipped(expected, {"readme.txt": bytes(3 << 20)})
+def test_kaggles_copy_goes_on_where_it_was_interrupted(serve, target):
+    large = zipped(FILMS, {"readme.txt": bytes(3 << 20)})
     site = serve(b"", status=404, kaggle=large, cuts=[0, 0, 0, 2 << 20])
     words = (site.url, "HTTP 404", "chest-xray-pneumonia: the connection broke off", "STUDY_DATA=")
-    refused(lambda: site.fetch(target, expected, size=9), *words)
+    refused(lambda: site.fetch(target, size=9), *words)
     assert standing(target.parent) == []
-    assert site.fetch(target, expected, size=9).complete
+    assert site.fetch(target, size=9).complete
     assert site.asked[-2:] == ["Kaggle", f"bytes={2 << 20}-"]
 
 
-def test_both_reasons_are_told_where_kaggle_fails_too(serve, expected, target, monkeypatch):
+def test_both_reasons_are_told_where_kaggle_fails_too(serve, target, monkeypatch):
     site = serve(b"", status=404)
-    refused(lambda: site.fetch(target, expected), "HTTP 404", "HTTP 503", "STUDY_DATA=")
+    refused(lambda: site.fetch(target), "HTTP 404", "HTTP 503", "STUDY_DATA=")
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    refused(lambda: site.fetch(target, expected), site.url, "kagglehub", "STUDY_DATA=")
+    refused(lambda: site.fetch(target), site.url, "kagglehub", "STUDY_DATA=")

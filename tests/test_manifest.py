@@ -76,9 +76,9 @@ def test_a_name_tells_label_subtype_series_and_patient(film, subtype, series, pa
 
 
 BAD = ["", "selfie.jpeg", "IM-0115-0001.jpg", "IM-0115.jpeg", "im-0115-0001.jpeg"]
-BAD += ["._IM-0115-0001.jpeg", "test/NORMAL/IM-0115-0001.jpeg", "IM-0115-0001.jpeg.jpeg"]
-BAD += ["IM-0115-0001.jpeg\n", "NORMAL3-IM-0115-0001.jpeg", "person_bacteria_378.jpeg"]
-BAD += ["person78_fungus_378.jpeg", "person78_bacteria.jpeg"]
+BAD += ["IM-0115-0001.jpeg\n", "IM-0115-0001.jpeg.jpeg", "NORMAL3-IM-0115-0001.jpeg"]
+BAD += ["._IM-0115-0001.jpeg", "test/NORMAL/IM-0115-0001.jpeg", "person78_bacteria.jpeg"]
+BAD += ["person_bacteria_378.jpeg", "person78_fungus_378.jpeg"]
 
 
 @pytest.mark.parametrize("film", BAD)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import time
 import zlib
 
 import numpy as np
@@ -72,6 +71,9 @@ def test_a_film_has_the_pixels_of_its_published_copy_from_whatever_source(tmp_pa
         read = images.read_film(tmp_path / f"{name}.png", size)
         assert read.dtype == np.uint8
         np.testing.assert_array_equal(read, np.asarray(expected))
+    Image.fromarray(noise(40, 50).astype(np.uint16)).save(tmp_path / "deep.png")
+    with pytest.raises(FilmError, match=r"^deep\.png: has more than 8 bits"):
+        images.read_film(tmp_path / "deep.png", size)
 
 
 def test_many_films_are_read_in_order_and_failures_told_by_position(drawn, tmp_path):
@@ -164,7 +166,6 @@ def promise(side: int) -> bytes:
 
 SMALL = noise(64, 64)
 GREY = Image.fromarray(SMALL)
-FRAMES = dicom(np.concatenate([SMALL, SMALL]), Rows=64, NumberOfFrames=2)
 REFUSALS = {
     "nothing": (b"", "empty"),
     "text": (b"this is no picture", "not an image"),
@@ -180,7 +181,7 @@ REFUSALS = {
 OTHERS = {
     "blank": (saved(Image.new("L", (300, 300), 90)), "blank"),
     "DICOM in colour": (dicom(SMALL, SamplesPerPixel=3), "colour DICOM"),
-    "DICOM with frames": (FRAMES, "2 frames"),
+    "DICOM with frames": (dicom(np.vstack([SMALL] * 2), Rows=64, NumberOfFrames=2), "2 frames"),
     "DICOM turned": (dicom(SMALL, PatientOrientation=["F", "L"]), "turned"),
     "DICOM cut short": (dicom(SMALL)[:-2000], "DICOM cannot be decoded"),
     "DICOM, one value": (dicom(np.full_like(SMALL, 7)), "blank"),
@@ -201,12 +202,6 @@ def test_what_is_no_film_is_refused_by_name(what, tmp_path):
             read(tmp_path / "it.png")
 
 
-def test_the_study_refuses_more_than_8_bits(tmp_path):
-    Image.fromarray(noise(40, 50).astype(np.uint16) * 256).save(tmp_path / "film.png")
-    with pytest.raises(FilmError, match=r"^film\.png: has more than 8 bits"):
-        images.read_film(tmp_path / "film.png", 64)
-
-
 @pytest.mark.parametrize("read", [images.read, lambda path: images.read_film(path, 64)])
 def test_paths_that_cannot_be_read_are_refused(tmp_path, read):
     with pytest.raises(FilmError, match=r"^gone\.png: cannot be opened"):
@@ -224,15 +219,12 @@ STARTS += [b"\0" * 128 + b"DICM"]
 @settings(max_examples=300, deadline=5000)
 @given(start=st.sampled_from(STARTS), rest=st.binary(max_size=2000))
 def test_no_byte_string_does_anything_but_be_refused_or_read(start, rest):
-    begun = time.perf_counter()
+    reason = "bytes: read"
     try:
         assert images.read(start + rest, "bytes").pixels.shape == (224, 224)
     except FilmError as error:
         reason = str(error)
-    else:
-        reason = "bytes: read"
     assert reason.startswith("bytes: ")
-    assert time.perf_counter() - begun < 5
 
 
 @settings(max_examples=300, deadline=5000)
@@ -242,7 +234,7 @@ def test_no_damage_to_a_film_does_anything_but_be_refused_or_read(data, files_of
     for _ in range(data.draw(st.integers(1, 8))):
         whole[data.draw(st.integers(0, min(len(whole) - 1, 1500)))] = data.draw(st.integers(0, 255))
     try:
-        told = images.read(bytes(whole), "damaged")
+        read = images.read(bytes(whole), "damaged")
     except FilmError:
         return
-    assert told.pixels.shape == (224, 224)
+    assert read.pixels.shape == (224, 224)
