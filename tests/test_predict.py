@@ -23,7 +23,7 @@ from helpers.predict import Answer, Predictor
 from helpers.report import console
 from helpers.training import record
 from helpers.training.study import Study
-from tests.test_reading import refusals, ways
+from tests.test_reading import OTHERS, REFUSALS, ways
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +113,13 @@ def test_an_example_needs_no_path():
 
 def test_refusals_carry_their_reason_and_the_others_are_judged(predictor, some, tmp_path):
     paths = [some["path"].iloc[0]]
-    for name, (data, _) in refusals().items():
+    for name, (data, _) in (REFUSALS | OTHERS).items():
         (tmp_path / name).write_bytes(data)
         paths.append(tmp_path / name)
     paths.append(some["path"].iloc[1])
     told = list(predictor.answers(paths))
-    assert [answer.error is None for answer in told] == [True, *[False] * len(refusals()), True]
+    refused = len(REFUSALS | OTHERS)
+    assert [answer.error is None for answer in told] == [True, *[False] * refused, True]
     assert all(answer.probability is None for answer in told[1:-1])
 
 
