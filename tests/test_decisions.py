@@ -47,14 +47,11 @@ def test_impossible_stakes_are_refused(bad):
         decisions.Stakes(*bad)
 
 
-def test_net_benefit(scores):
-    table = decisions.net_benefit(scores, prevalence=0.4, thresholds=[0.5])
+def test_net_benefit_and_predictive_values(scores):
+    row = decisions.net_benefit(scores, prevalence=0.4, thresholds=[0.5]).loc[0.5]
     # At 1:1: found .4 x 3/4, less alarmed .6 x 1/3.
-    assert table.loc[0.5, "value"] == pytest.approx(0.3 - 0.2)
-    assert table.loc[0.5, "everybody"] == pytest.approx(0.4 - 0.6)
-
-
-def test_predictive_values(scores):
+    assert row["value"] == pytest.approx(0.3 - 0.2)
+    assert row["everybody"] == pytest.approx(0.4 - 0.6)
     row = decisions.predictive_values(scores, 0.5, [0.4]).loc[0.4]
     assert row["PPV", "value"] == pytest.approx(0.3 / 0.5)
     assert row["NPV", "value"] == pytest.approx(0.4 / 0.5)
@@ -65,9 +62,6 @@ def test_predictive_values(scores):
 def test_the_threshold_by_cost_is_the_true_one_where_scores_are_calibrated(many):
     stakes = decisions.Stakes(miss=80, alarm=20, prevalence=float(many["y"].mean()))
     assert decisions.cost_threshold(many, stakes) == pytest.approx(0.2, abs=0.03)
-
-
-# -- calibration -----------------------------------------------------------------------------
 
 
 def test_logits_of_known_probabilities():
@@ -116,9 +110,6 @@ def test_reliability_of_calibrated_scores_holds_the_diagonal(many):
     assert table["films"].sum() == len(many)
     inside = (table["low"] <= table["said"]) & (table["said"] <= table["high"])
     assert inside.mean() > 0.7
-
-
-# -- referral --------------------------------------------------------------------------------
 
 
 def test_referring_none_gives_the_accuracy_and_referring_the_unsure_raises_it(many):

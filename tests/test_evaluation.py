@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
+from helpers import config
 from helpers.evaluation import metrics, thresholds
 
 
@@ -59,40 +62,35 @@ def test_metrics_of_a_case_counted_by_hand():
     assert table.loc["PNEUMONIA", "NORMAL"] == table.loc["NORMAL", "PNEUMONIA"] == 1
 
 
-# -- intervals -------------------------------------------------------------------------------
-
-
 def test_all_films_of_a_patient_are_drawn_together(scores):
     weights = pd.DataFrame(metrics.patient_weights(scores["patient"], count=50).T)
     by_patient = weights.groupby(scores["patient"])
     assert by_patient.min().equals(by_patient.max())
     assert (by_patient.first().sum() == by_patient.ngroups).all()
+    for seed, same in ((config.SEED, True), (4, False)):
+        again = metrics.patient_weights(scores["patient"].copy(), 50, seed)
+        assert np.array_equal(again.T, weights) == same
 
 
-def test_the_same_seed_gives_the_same_draws(scores):
-    first, again = (metrics.patient_weights(scores["patient"], 20, seed=3) for _ in range(2))
-    other = metrics.patient_weights(scores["patient"], 20, seed=4)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
-def test_the_interval_holds_the_value_and_narrows_with_more_patients(scores):
-    alone = scores.assign(patient=scores["film"].astype(str))
-    one = metrics.estimate(alone, 0.5)
-    fourfold = pd.concat([alone.assign(patient=alone["patient"] + f"-{k}") for k in range(4)])
+def test_the_interval_is_near_the_binomial_one_and_narrows_with_more_patients(scores):
+    one = metrics.estimate(scores.assign(patient=scores["film"]), 0.5)
+    fourfold = pd.concat([scores.assign(patient=scores["film"] + 200 * k) for k in range(4)])
     four = metrics.estimate(fourfold, 0.5)
-    assert (one["low"] <= one["value"]).all()
-    assert (one["value"] <= one["high"]).all()
-    width = (four["high"] - four["low"]) / (one["high"] - one["low"])
+    assert ((one["low"] <= one["value"]) & (one["value"] <= one["high"])).all()
+    accuracy = one.loc["accuracy", "value"]
+    widths = [(table["high"] - table["low"])["accuracy"] for table in (one, four)]
+    assert widths[0] / 2 == pytest.approx(1.96 * np.sqrt(accuracy * (1 - accuracy) / 200), rel=0.1)
     # Standard errors fall with the root of the number of patients.
-    assert width["accuracy"] == pytest.approx(0.5, abs=0.08)
+    assert widths[1] / widths[0] == pytest.approx(0.5, abs=0.08)
 
 
-def test_the_accuracy_interval_is_near_the_binomial_one(scores):
-    alone = scores.assign(patient=scores["film"].astype(str))
-    row = metrics.estimate(alone, 0.5).loc["accuracy"]
-    half = 1.96 * np.sqrt(row["value"] * (1 - row["value"]) / len(alone))
-    assert (row["high"] - row["low"]) / 2 == pytest.approx(half, rel=0.1)
+def test_ten_networks_are_bootstrapped_within_five_seconds():
+    rng = np.random.default_rng(0)
+    films = frame(rng.integers(0, 2, 624), rng.random(624), np.arange(624) // 1.5)
+    start = time.process_time()
+    for _ in range(10):
+        metrics.bootstrap(films, 0.5)
+    assert time.process_time() - start < 5
 
 
 def test_an_estimate_of_all_or_none_has_the_exact_limit():
@@ -136,9 +134,6 @@ def test_by_subtype_gives_sensitivity_of_the_sick_and_specificity_of_the_well(sc
     assert (table["low"] <= table["value"]).all()
 
 
-# -- thresholds ------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("sensitivity", [0.9, 0.95, 0.98, 1.0])
 def test_the_operating_threshold_keeps_its_promise_and_is_the_highest_that_does(
     scores, sensitivity
@@ -155,18 +150,15 @@ def test_the_operating_threshold_of_a_constant_network_calls_everybody():
     assert thresholds.operating_threshold(frame([0, 1, 1], [1.0, 1.0, 1.0])) == 0.5
 
 
-@pytest.mark.parametrize("sensitivity", [0, -0.1, 1.1])
-def test_an_impossible_sensitivity_is_refused(scores, sensitivity):
-    with pytest.raises(ValueError, match="sensitivity"):
-        thresholds.operating_threshold(scores, sensitivity)
-
-
-def test_a_threshold_needs_a_pneumonia_film():
-    with pytest.raises(ValueError, match="no pneumonia film"):
-        thresholds.operating_threshold(frame([0], [0.1]))
-
-
-# -- comparisons -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("y", "sensitivity", "error"),
+    [(1, 0, "sensitivity"), (1, -0.1, "sensitivity"), (1, 1.1, "sens"), (0, 0.9, "no pneumonia")],
+)
+def test_no_threshold_is_chosen_for_an_impossible_sensitivity_or_without_the_sick(
+    y, sensitivity, error
+):
+    with pytest.raises(ValueError, match=error):
+        thresholds.operating_threshold(frame([y], [0.1]), sensitivity)
 
 
 def test_a_paired_comparison_is_sharper_than_two_intervals(scores):
@@ -196,9 +188,6 @@ def test_the_difference_over_seeds_is_the_difference_of_the_means(scores):
     means = [metrics.by_seed(table, scores)["specificity"].mean() for table in (first, second)]
     table = metrics.compare_seeds(first, second, scores)
     assert table.loc["specificity", "value"] == pytest.approx(means[1] - means[0])
-
-
-# -- as text ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

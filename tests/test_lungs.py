@@ -105,8 +105,6 @@ def test_the_recorded_network_finds_held_out_lungs():
     assert isinstance(record.load_network(config.RESULTS, lungs.NAME), keras.Model)
 
 
-# -- views ----------------------------------------------------------------------------------
-
 FOUND = lungs.Found(np.array([lungs.box(LUNGS)]), LUNGS[np.newaxis] > 0.5, np.array([True]))
 FILM = np.where(two_lungs(side=224) > 0, 200, 50).astype(np.uint8)[np.newaxis]  # lungs of tone 200
 
