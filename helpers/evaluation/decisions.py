@@ -14,8 +14,7 @@ from helpers.evaluation.thresholds import operating_threshold
 PREVALENCES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.625, 0.75)
 THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)
 SHARES = np.round(np.arange(0, 0.51, 0.02), 2)  # of films referred
-# What is wanted of the films that are decided, on either side: fixed before it was tried.
-REFERRAL_TARGET = 0.99
+REFERRAL_TARGET = 0.99  # of the films decided, on either side: fixed before it was tried
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,7 @@ ASSUMED = Stakes(
 
 
 def _error_rates(scores: pd.DataFrame, cuts: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the sick missed and of the healthy alarmed: (1 + draws, cuts) each.
-
-    The first row is measured, the others are bootstrap draws.
-    """
+    """Share of the sick missed and of the healthy alarmed, measured, then drawn: (1 + n, cuts)."""
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     called = p[:, np.newaxis] >= np.asarray(cuts)
     weights = np.vstack([np.ones(len(y)), metrics.patient_weights(scores["patient"])])
@@ -61,9 +57,8 @@ def _error_rates(scores: pd.DataFrame, cuts: Sequence[float]) -> tuple[np.ndarra
 
 def _estimates(values: np.ndarray, index: Sequence[float], name: str) -> pd.DataFrame:
     """What was made of ``_error_rates`` as value, low, high by ``index``."""
-    low, high = metrics.interval(values[1:])
-    table = pd.DataFrame({"value": values[0], "low": low, "high": high}, index=list(index))
-    return table.rename_axis(index=name)
+    rows = [values[0], *metrics.interval(values[1:])]
+    return pd.DataFrame(rows, ["value", "low", "high"], pd.Index(index, name=name)).T
 
 
 def cost_curve(
@@ -89,9 +84,8 @@ def net_benefit(
 ) -> pd.DataFrame:
     """Decision curve (Vickers and Elkin 2006): value, low, high, and everybody treated.
 
-    Children found less children alarmed, these weighed by the odds of the threshold: the
-    probability from which on one would treat. ``scores`` must hold probabilities calibrated for
-    ``prevalence``; nobody treated is 0.
+    Children found less children alarmed, these weighed by the odds of the threshold. ``scores``
+    must hold probabilities calibrated for ``prevalence``; nobody treated is 0.
     """
     missed, alarmed = _error_rates(scores, thresholds)
     odds = np.asarray(thresholds) / (1 - np.asarray(thresholds))
@@ -120,8 +114,7 @@ def predictive_values(
 def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
     """The network's own probability from which on calling costs less, by calibration alone.
 
-    Platt scaling from validation films, then the true probability where the two costs meet, read
-    for their prevalence.
+    Platt scaling from validation films, then the probability where the costs meet.
     """
     at = pd.DataFrame({"probability": [stakes.threshold]})
     read = calibration.shift_prevalence(at, stakes.prevalence, float(validation["y"].mean()))
@@ -174,8 +167,7 @@ def referral_band(validation: pd.DataFrame, wanted: float = REFERRAL_TARGET) -> 
     """The band that keeps sensitivity and specificity at ``wanted`` on validation films.
 
     ``low`` is the highest threshold with that sensitivity, ``high`` the lowest with that
-    specificity; where they cross, nothing is referred and both are ``low``. ValueError where
-    there is one class only.
+    specificity; where they cross, both are ``low``. ValueError with one class only.
     """
     if validation["y"].nunique() < 2:
         raise ValueError("a band needs films of both classes")

@@ -1,9 +1,8 @@
 """How well a network does: metrics, their intervals, comparisons.
 
-Everywhere ``scores`` is a frame with one row a film and the columns ``patient``, ``y`` (1 for
-pneumonia) and ``probability``; a film is called pneumonia when its probability reaches the
-threshold. Intervals are 95% percentile intervals of a bootstrap over patients, because films of
-one child are not independent; the same patients give the same draws, so comparisons are paired.
+``scores`` is a frame with a row a film and the columns ``patient``, ``y`` (1 for pneumonia) and
+``probability``; a film is called when its probability reaches the threshold. Intervals are 95%
+percentile intervals of a bootstrap over patients: films of one child are not independent.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray
         films = np.column_stack([sick, ~sick, sick & called, ~sick & called])
         positive, negative, tp, fp = (weights @ films.astype(float)).T
         auroc, auprc = _areas(sick, p, weights)
-        values = {
+        named = {
             "accuracy": (tp + negative - fp) / (positive + negative),
             "sensitivity": tp / positive,
             "specificity": (negative - fp) / negative,
@@ -61,7 +60,7 @@ def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray
             "AUPRC": auprc,
             "Brier": weights @ (p - y) ** 2 / (positive + negative),
         }
-    return pd.DataFrame(values)
+    return pd.DataFrame(named)
 
 
 def _areas(
@@ -133,24 +132,22 @@ def estimate(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return table
 
 
-def compare(
-    first: pd.DataFrame, second: pd.DataFrame, thresholds: tuple[float, float]
-) -> pd.DataFrame:
-    """Second minus first network, metrics (rows): value, low, high; paired by patient.
+def compare(first: pd.DataFrame, second: pd.DataFrame, cuts: tuple[float, float]) -> pd.DataFrame:
+    """Second minus first network at their thresholds: metrics (rows); value, low, high.
 
-    ValueError where the two were not scored on the same films in the same order.
+    Paired by patient. ValueError where the two were not scored on the same films in one order.
     """
     if list(first["film"]) != list(second["film"]):
         raise ValueError("the networks were scored on different films: no paired comparison")
-    low, high = interval(bootstrap(second, thresholds[1]) - bootstrap(first, thresholds[0]))
-    value = point(second, thresholds[1]) - point(first, thresholds[0])
+    low, high = interval(bootstrap(second, cuts[1]) - bootstrap(first, cuts[0]))
+    value = point(second, cuts[1]) - point(first, cuts[0])
     return pd.DataFrame({"value": value, "low": low, "high": high})
 
 
 def by_seed(seeds: pd.DataFrame, films: pd.DataFrame, threshold: float = 0.5) -> pd.DataFrame:
     """Metrics (columns) of each seed (rows) of one recipe; arguments as in ``compare_seeds``."""
-    scored = {s: films.assign(probability=seeds[s].to_numpy()) for s in seeds}
-    return pd.DataFrame({s: point(of, threshold) for s, of in scored.items()}).T.rename_axis("seed")
+    each = {s: point(films.assign(probability=seeds[s].array), threshold) for s in seeds}
+    return pd.DataFrame(each).T.rename_axis("seed")
 
 
 def compare_seeds(

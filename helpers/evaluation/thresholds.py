@@ -7,8 +7,7 @@ import pandas as pd
 
 from helpers import config
 
-# Of a hundred sick children in the validation films at most three may be missed.
-SENSITIVITY = 0.97
+SENSITIVITY = 0.97  # of a hundred sick children in validation at most three may be missed
 
 
 def operating_threshold(
@@ -18,10 +17,9 @@ def operating_threshold(
 ) -> float:
     """Highest threshold at which ``scores`` keeps at least ``sensitivity``, films counted alike.
 
-    ``weights`` (n,) counts them otherwise. The threshold is laid midway between the lowest
-    pneumonia score that must be called and the next score below it, so that it does not hang on
-    the last digit of one film. ValueError for no pneumonia film with weight, or a sensitivity
-    outside 0 (excluded) to 1.
+    ``weights`` (n,) counts them otherwise. It is laid midway between the lowest pneumonia score
+    that must be called and the next score below, so that it does not hang on the last digit of one
+    film. ValueError for no pneumonia film with weight, or a sensitivity not in (0, 1].
     """
     if not 0 < sensitivity <= 1:
         raise ValueError(f"sensitivity {sensitivity}: must lie in (0, 1]")
@@ -56,9 +54,8 @@ def equal_error_threshold(scores: pd.DataFrame, weights: pd.Series) -> float:
 def rule_parts(validation: pd.DataFrame) -> tuple[float, float]:
     """The two thresholds of the final network's rule, which was fixed before it was trained.
 
-    ``validation`` needs y, probability and weight. Where the background says nothing (films
-    counted by weight) misses and false alarms are to be equally frequent; and of all validation
-    films with pneumonia, counted alike, at least SENSITIVITY must be called.
+    Counted by ``weight``, so that the background says nothing, misses and false alarms are to be
+    equally frequent; and of all films with pneumonia at least SENSITIVITY must be called.
     """
     even = equal_error_threshold(validation, validation["weight"])
     return even, operating_threshold(validation, SENSITIVITY)

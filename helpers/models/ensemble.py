@@ -38,14 +38,10 @@ class Ensemble:
 
     def seen(self, pictures: np.ndarray, found: Found) -> dict[str, np.ndarray]:
         """Films (n, 224, 224) uint8 as each of the members' views shows them."""
-        wanted = sorted({view for _, view in self.members})
+        wanted = {view for _, view in self.members}
         return {view: views.apply(view, pictures, found, self.side) for view in wanted}
-
-    def each(self, pictures: np.ndarray, found: Found) -> np.ndarray:
-        """Every member's probability of pneumonia, (members, n)."""
-        seen = self.seen(pictures, found)
-        return np.array([predict(model, seen[view]) for model, view in self.members])
 
     def answers(self, pictures: np.ndarray, found: Found) -> np.ndarray:
         """The mean of the members' probabilities for films (n, 224, 224) uint8, (n,)."""
-        return self.each(pictures, found).mean(axis=0)
+        seen = self.seen(pictures, found)
+        return np.mean([predict(model, seen[view]) for model, view in self.members], axis=0)

@@ -163,10 +163,7 @@ def photographs() -> dict[str, np.ndarray]:
 
 
 def judge(model: keras.Model, least: float, films: np.ndarray) -> dict[str, float]:
-    """Shares refused, of films (n, s, s) uint8 as they are and of what is no film; and inverted.
-
-    ``least`` is the lowest probability of a film that is let in. Nothing shown was learnt from.
-    """
+    """Shares refused of films (n, s, s) uint8 and of what is no film, below ``least``; inverted."""
     rng, small = np.random.default_rng(7), lungs.resized(films, SIDE)
     shown = {
         "films": films,

@@ -21,8 +21,7 @@ from scipy import ndimage
 from helpers.data import augmentation, dataset, generators
 from helpers.data.augmentation import Augmentation
 
-NAME = "lungs"  # of the record's folder
-SIDE = 128
+NAME, SIDE = "lungs", 128  # of the record's folder; of the films it sees
 LEAST_MASKS = 50  # fewer drawn masks are not worth learning from
 EPOCHS, SHORT_EPOCHS, BATCH, SEED = 120, 30, 16, 1  # short: under a minute
 FILTERS = (16, 32, 48, 64)
@@ -31,17 +30,13 @@ FILTERS = (16, 32, 48, 64)
 CHANGE = Augmentation(rotation=20, shift=0.12, zoom=0.3, mirror=True)
 TONE = Augmentation(brightness=0.2, contrast=0.6, gamma=0.6, noise=0.06)
 
-# Lungs found cover 17 to 46% of normal training films; what lies far outside is taken for a failed
-# segmentation. Sides of the box as shares of the film's side.
+# Lungs cover 17 to 46% of normal training films; far outside the segmentation has failed.
 AREA, LEAST_SIDE, MARGIN = (0.08, 0.60), 0.35, 0.06
 WHOLE_FILM = (0.0, 1.0, 0.0, 1.0)  # as a box: top, bottom, left, right
 
 
 def masks(films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Drawn lung masks of those ``films`` that have one.
-
-    Returns positions in ``films`` (m,) and masks (m, 224, 224) bool, True inside a lung.
-    """
+    """Lung masks drawn of some ``films``: their rows (m,), masks (m, 224, 224) bool."""
     folder = dataset.packaged_folder().with_name("pneumonia_masks")
     drawn = {path.stem: path for path in folder.rglob("*.png")}
     stems = [Path(film).stem for film in films["film"]]
@@ -128,10 +123,7 @@ def dice(truth: np.ndarray, found: np.ndarray) -> np.ndarray:
 def fit(
     films: np.ndarray, drawn: np.ndarray, epochs: int = EPOCHS, on_epoch: Callable | None = None
 ) -> keras.Model:
-    """Train the segmentation on films (m, SIDE, SIDE) uint8 and masks, all epochs of a cosine.
-
-    ``on_epoch`` is called after each epoch with the number 1, as progress bars want it.
-    """
+    """Train on films (m, SIDE, SIDE) uint8 and masks; ``on_epoch(1)`` is called every epoch."""
     keras.utils.set_random_seed(SEED)
     model, steps = network(), generators.steps_per_epoch(len(films), BATCH)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -196,10 +188,7 @@ def find(model: keras.Model, pictures: np.ndarray) -> Found:
 
 
 def found(probability: np.ndarray) -> Found:
-    """Lungs from probabilities of lung (n, SIDE, SIDE), as ``segment`` gives them.
-
-    Where there is no pair of lungs it is the whole film: mostly lungs fill those films.
-    """
+    """Lungs from ``segment``'s probabilities; the whole film where there is no pair of lungs."""
     boxes = [box(one) for one in probability]
     ok = np.array([one is not None for one in boxes], dtype=bool)
     boxes = np.array([one or WHOLE_FILM for one in boxes], np.float32).reshape(-1, 4)
@@ -224,10 +213,10 @@ def opaque(small: np.ndarray, outline: np.ndarray) -> np.ndarray:
 def learn(
     films: pd.DataFrame, pictures: np.ndarray, epochs: int, on_epoch: Callable | None = None
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Train on the masks of training films; judge on all.
+    """Train on the training films' masks: the network, and on every masked film its Dice.
 
-    ``films`` needs film and part, ``pictures`` (n, s, s) uint8 in the same order. Returns the
-    network and a row a mask: film, part, dice, and dice_opaque, with opacities painted over.
+    ``films`` needs film and part, ``pictures`` (n, s, s) uint8 in their order. Columns film, part,
+    dice, dice_opaque (with opacities painted in).
     """
     rows, drawn = masks(films)
     small = resized(pictures[rows], SIDE)
