@@ -125,12 +125,10 @@ def run(arguments: argparse.Namespace) -> str:
 
 def notebook(arguments: argparse.Namespace) -> str:
     """Execute final_notebook.ipynb in place from the record (after a change)."""
-    from helpers.report import colab
     from helpers.report import notebook as page
 
     settings = {"STUDY_MODE": "replay", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    node = colab.stamped(page.execute(settings=settings), colab.address())
-    return str(page.write_notebook(node))
+    return str(page.write_notebook(page.execute(settings=settings)))
 
 
 def images(arguments: argparse.Namespace) -> str:

@@ -51,12 +51,6 @@ INK, FAINT = "#222222", "#9a9a9a"
 # The final network, wherever networks are drawn; the others are greys, lighter the earlier.
 ACCENT = "#009E73"
 
-# Where the study can be cloned from, for instance "https://github.com/somebody/pneumonia". With an
-# address of GitHub `make notebook` puts a badge under the notebook's title that opens it in Colab,
-# and its first cell clones the address there; without one there is no badge. The environment
-# variable STUDY_REPOSITORY goes before it.
-REPOSITORY = ""
-
 # Source, as published (Mendeley Data V2, CC BY 4.0) and as mirrored on Kaggle.
 ARCHIVE_URL = (
     "https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/"

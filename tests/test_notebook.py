@@ -8,7 +8,6 @@ import nbformat
 import pytest
 
 from helpers import config
-from helpers.report import colab
 from helpers.training import recipes
 
 LIVE = "nbval-ignore-output"
@@ -59,14 +58,6 @@ def test_the_first_cell_silences_tensorflow_before_it_is_imported(code):
 def test_no_more_than_one_cell_of_code_stands_above_the_summary(code):
     assert "sentences.overview()" in code[1].source
     assert code[1].outputs[0]["data"]["text/markdown"].startswith("<table>"), "framed"
-
-
-def test_the_first_cell_gets_the_study_from_the_address_that_is_set(notebook):
-    names = [cell.get("id") for cell in notebook.cells[:2]]
-    assert names == [colab.HEAD, colab.CELL]
-    assert notebook.cells[1].source == colab.cell(config.REPOSITORY), "run `make notebook`"
-    badge = colab.badge(config.REPOSITORY)
-    assert (colab.BADGE in notebook.cells[0].source) == bool(badge)
 
 
 def test_a_cell_that_trains_live_is_not_compared_and_the_next_code_asserts(code):

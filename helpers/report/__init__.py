@@ -1,10 +1,5 @@
-"""Notebook, README, model card, slides: what people read."""
+"""What people read. ``images``, ``render`` and ``slides`` are imported by the commands alone."""
 
-from helpers.report import (
-    console,
-    notebook,
-    sentences,
-    tables,
-)
+from helpers.report import console, notebook, sentences, tables
 
 __all__ = ["console", "notebook", "sentences", "tables"]

@@ -1,7 +1,7 @@
 """README.md and MODEL_CARD.md from ``templates/``: words by hand, numbers from the record.
 
 A template's ``holds(condition, sentence)`` stops the rendering where the record no longer bears
-the sentence out: then a person writes it anew.
+the sentence out: then a person writes it anew. The slides fill in the same facts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from helpers import config, predict, storage
 from helpers.data import dataset, manifest
 from helpers.evaluation import calibration, decisions, metrics
 from helpers.experiments import shift, trust
-from helpers.models import classifiers, input_check, lungs
+from helpers.models import input_check, lungs
 from helpers.report import console, tables
 from helpers.shortcuts import acquisition
 from helpers.training import record
@@ -28,19 +28,102 @@ TEMPLATES = Path(__file__).parent / "templates"
 PAGES = ("README.md", "MODEL_CARD.md")
 
 
-class StaleError(RuntimeError):
-    """A sentence of a template that the record no longer bears out."""
-
-
 def holds(claim: bool, sentence: str) -> None:
     """Stop where a claim does not hold; stands beside the sentence that makes it."""
     if not claim:
-        raise StaleError(f"no longer true, write it anew: {sentence}")
+        raise RuntimeError(f"no longer true, write it anew: {sentence}")
 
 
-def environment() -> jinja2.Environment:
-    """Where the templates are read, with what they may call; an unknown name is an error."""
-    found = jinja2.Environment(
+def facts(results: Path = config.RESULTS) -> dict[str, Any]:
+    """What pages and slides fill in: estimates (value, low, high), tables, counts by name."""
+    study, films = Study(results=results).run_all(), manifest.read()
+    ledger = record.openings(results).assign(date=lambda rows: pd.to_datetime(rows["date"]))
+    opened = ledger.groupby("recipe_digest")["date"].min()
+    return {
+        "record": record.state(results),
+        "networks": {
+            name: {"title": result.recipe.title, **result.record.facts}
+            | {part: result.estimate(part) for part in ("validation", "test")}
+            for name, result in study.items()
+        },
+        "opened": {name: opened[result.recipe.digest()] for name, result in study.items()},
+        "scorings": len(ledger),
+        "seconds": [s for r in study.values() for s in r.record.facts["training_seconds"].values()],
+        "wanted": config.TARGET_SENSITIVITY,
+        "parts": manifest.counts(films),
+        "children": films["patient"].nunique(),
+        "packaged": dataset.packaged(),
+        "peers": pd.read_csv(config.PEERS),
+        "groups": shift.groups(shift.films())["pneumonia"],
+        "evidence": shift.background_evidence(shift.films()),
+        "explained": tables.explained(study),
+        "segmenter": record.read_facts(results, lungs.NAME),
+        "benchmark": json.loads((results / "benchmark.json").read_text("utf-8")).get("readme", []),
+        **_judged(study["final"], study["residual"]),
+        **_trusted(study["final"]),
+    }
+
+
+def _judged(final: Result, earlier: Result) -> dict[str, Any]:
+    """The final network on the test films, by itself and beside the one before it."""
+    test, cuts = final.scores("test"), (earlier.threshold, final.threshold)
+    called = test["probability"] >= final.threshold
+    margin = test["film"].map(acquisition.read()["margin"])
+    return {
+        "recipe": final.recipe,
+        "threshold": final.threshold,
+        "half": metrics.estimate(test, 0.5),
+        "points": shift.operating_points(final),
+        "counts": metrics.confusion(test, final.threshold),
+        "called_sick": called.mean(),
+        "misled": (margin > 0.5)[test["y"] == 0].groupby(called).mean(),
+        "targets": tables.targets(final),
+        "gained": metrics.compare(earlier.scores("test"), test, cuts),
+        "crop": shift.compare_views(final).loc["AUROC"],
+        "errors": shift.errors(test, final.threshold).reset_index(names=["by", "kind"]),
+        "worth": decisions.predictive_values(test, final.threshold),
+        "stakes": vars(decisions.ASSUMED),
+        "costs": decisions.cost_curve(test, decisions.ASSUMED, [final.threshold, 0.5]),
+    }
+
+
+def _trusted(final: Result) -> dict[str, Any]:
+    """Calibration, referral, corruptions, ablations, maps, and what the input check refuses."""
+    band = decisions.referral_band(final.scores("validation"))
+    drawn, found = (
+        of(trust.maps()).rename(columns={"inside": "value"})
+        for of in (trust.maps_in_lungs, trust.maps_by_call)
+    )
+    check = record.read_facts(config.RESULTS, input_check.NAME)
+    scores = {part: final.scores(part) for part in ("validation", "test")}
+    return {
+        "brier": calibration.calibration_table(calibration.versions(*scores.values()))["Brier"],
+        "band": band,
+        "decided": {p: decisions.referral_outcome(of, band) for p, of in scores.items()},
+        "rest": tables.referred(final),
+        "lost": {name: trust.loss(name) for name in (trust.REFERENCE, "final")},
+        "broken": trust.robustness("final", final.threshold)["AUROC"],
+        "ablations": trust.ablations(),
+        "inside": drawn.loc["Grad-CAM"],
+        "occluded": drawn.loc["occlusion"],
+        "called": found.xs("pneumonia", level="call"),
+        "check": check,
+        "refused": input_check.refusal_table(check),
+    }
+
+
+def printed() -> str:
+    """What ``predict`` prints of a film that everybody has, and of a picture that is no film."""
+    film, other = predict.example(), config.IMAGES / "Story.png"
+    shown = {film: f"…/{film.name}", other: f"images/{other.name}"}
+    answers = zip(predict.predictor().answers(list(shown)), shown.values(), strict=True)
+    lines = [console.line(dataclasses.replace(answer, path=path)) for answer, path in answers]
+    return "\n".join([console.HEAD, *lines])
+
+
+def page(name: str, found: dict[str, Any]) -> str:
+    """One page, filled in from ``facts``; a name that the template lacks is an error."""
+    pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         undefined=jinja2.StrictUndefined,
         extensions=["jinja2.ext.do"],
@@ -48,107 +131,15 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    found.globals["holds"] = holds
-    for function in (tables.percent, tables.share, tables.signed, tables.plus, tables.markdown):
-        found.filters[function.__name__] = function
-    found.filters |= {"short": metrics.short, "whole": "{:,.0f}".format, "points": "{:.1%}".format}
-    return found
-
-
-def context(root: Path = config.RESULTS) -> dict[str, Any]:
-    """What the templates fill in: results, estimates (value, low, high) and tables by name.
-
-    Raises:
-        RecordError: the study is not recorded under ``root``.
-    """
-    study = Study(results=root).run_all()
-    final, earlier, films = study["final"], study["residual"], manifest.read()
-    test, band = final.scores("test"), decisions.referral_band(final.scores("validation"))
-    well = test[test["y"] == 0].join(acquisition.read(root)["margin"], on="film")
-    maps, check = trust.maps(root), record.read_facts(root, input_check.NAME)
-    cuts = (earlier.threshold, final.threshold)
-    return {
-        "study": study,
-        "final": final,
-        "test": final.estimate("test"),
-        "validation": final.estimate("validation"),
-        "earlier": earlier.estimate("test"),
-        "called_sick": (test["probability"] >= final.threshold).mean(),
-        "half": metrics.estimate(test, 0.5),
-        "counts": metrics.confusion(test, final.threshold),
-        "opened": {result.recipe.name: _opened(result, root) for result in study.values()},
-        "films": films,
-        "parts": manifest.counts(films),
-        "packaged": dataset.packaged(),
-        "peers": pd.read_csv(config.PEERS),
-        "places": tables.places(final.estimate("test"), pd.read_csv(config.PEERS)),
-        "practices": tables.practices(),
-        "targets": tables.targets(final, root),
-        "gained": metrics.compare(earlier.scores("test"), test, cuts),
-        "crop": shift.compare_views(final).loc["AUROC"],
-        "explained": tables.explained(study),
-        "points": shift.operating_points(final),
-        "errors": shift.errors(test, final.threshold),
-        "misled": (well["margin"] > 0.5).groupby(well["probability"] >= final.threshold).mean(),
-        "check": check,
-        "refused": input_check.refusal_table(check),
-        "lost": {name: trust.loss(name, root) for name in (trust.REFERENCE, "final")},
-        "broken": trust.robustness("final", final.threshold, root)["AUROC"],
-        "inside": tables.inside(trust.maps_in_lungs(maps)),
-        "called": tables.inside(trust.maps_by_call(maps)),
-        "ablations": trust.ablations(),
-        "brier": calibration.calibration_table(
-            calibration.versions(final.scores("validation"), final.scores("test"))
-        )["Brier"],
-        "worth": decisions.predictive_values(test, final.threshold),
-        "wanted": config.TARGET_SENSITIVITY,
-        "band": band,
-        "decided": {
-            part: decisions.referral_outcome(final.scores(part), band)
-            for part in ("validation", "test")
-        },
-        "effort": [
-            seconds
-            for r in study.values()
-            for seconds in r.record.facts["training_seconds"].values()
-        ],
-        "segmenter": record.read_facts(root, lungs.NAME),
-        "definition": classifiers.fingerprint(final.recipe.builder, final.recipe.side),
-        "benchmark": json.loads((root / "benchmark.json").read_text("utf-8")).get("readme", []),
-    }
-
-
-def _opened(result: Result, root: Path) -> pd.Timestamp:
-    """When the test films were first scored with a recipe."""
-    ledger = record.openings(root)
-    return pd.Timestamp(ledger.loc[ledger["recipe_digest"] == result.recipe.digest(), "date"].min())
-
-
-def printed() -> str:
-    """What ``predict`` prints of a film that everybody has, and of a picture that is no film."""
-    film, other = predict.example(), config.IMAGES / "Story.png"
-    answers = predict.predictor().answers([film, other])
-    shown = (f"…/{film.name}", f"images/{other.name}")
-    lines = [
-        console.line(dataclasses.replace(answer, path=path))
-        for answer, path in zip(answers, shown, strict=True)
-    ]
-    return "\n".join([console.HEAD, *lines])
-
-
-def page(name: str, found: dict[str, Any]) -> str:
-    """One page as the record would have it; ``found`` from ``context``."""
-    return environment().get_template(f"{name}.j2").render(found)
+    for function in (tables.percent, tables.share, tables.signed, tables.plus, metrics.short):
+        pages.filters[function.__name__] = function
+    pages.filters |= {"whole": "{:,.0f}".format, "points": "{:.1%}".format}
+    return pages.get_template(f"{name}.j2").render(found, holds=holds)
 
 
 def write(root: Path = config.ROOT) -> list[Path]:
-    """Render every page into ``root``; nothing is written unless all of them could be.
-
-    Raises:
-        RecordError, FilmError: the record or the packaged films are not there.
-        StaleError: a sentence no longer holds; the message says which.
-    """
-    found = context() | {"example": predict.example().name, "printed": printed()}
+    """Render every page into ``root``; nothing is written unless all of them could be."""
+    found = facts() | {"example": predict.example().name, "printed": printed()}
     texts = {root / name: page(name, found) for name in PAGES}
     for path, text in texts.items():
         storage.write_text(path, text)

@@ -21,12 +21,10 @@ import typst
 from PIL import Image
 
 from helpers import config, explain, plotting, storage
-from helpers.data import dataset, manifest
-from helpers.evaluation import decisions as costs
-from helpers.evaluation import metrics
-from helpers.experiments import shift, trust
+from helpers.data import dataset
+from helpers.experiments import shift
 from helpers.models import lungs
-from helpers.report import tables
+from helpers.report import render
 from helpers.shortcuts import acquisition
 from helpers.training import record
 from helpers.training.study import Study
@@ -34,51 +32,12 @@ from helpers.training.study import Study
 SOURCE = Path(__file__).parent / "templates" / "presentation.typ"
 
 
-def numbers(results: Path = config.RESULTS) -> dict[str, Any]:
-    """Every number on the slides; estimates as frames with columns value, low, high."""
-    found = Study(results=results).run_all()
-    final, films, maps = found["final"], manifest.read(), trust.maps()
-    scores, titles = final.scores("test"), {t: name for name, t in shift.EVIDENCE.items()}
-    return {
-        "record": record.state(results),
-        "films": manifest.counts(films),
-        "children": films["patient"].nunique(),
-        "networks": {
-            name: {
-                "title": result.recipe.title,
-                "parameters": result.record.facts["parameters"],
-                "validation": result.estimate("validation"),
-                "test": result.estimate("test"),
-            }
-            for name, result in found.items()
-        },
-        "threshold": final.threshold,
-        "counts": metrics.confusion(scores, final.threshold),
-        "groups": shift.groups(shift.films())["pneumonia"],
-        "without_lungs": shift.background_evidence(shift.films()).rename(titles),
-        "explained": tables.explained(found),
-        "crop": shift.compare_views(final).loc["AUROC"],
-        "scorings": len(record.openings(results)),
-        "targets": tables.targets(final),
-        "peers": pd.read_csv(config.PEERS).astype(object).replace(np.nan, None),
-        "errors": shift.errors(scores, final.threshold).droplevel("by"),
-        "inside": trust.maps_in_lungs(maps).loc["Grad-CAM"],
-        "inside_called": trust.maps_by_call(maps).xs("pneumonia", level="call"),
-        "at_half": metrics.estimate(scores, 0.5),
-        "costs": costs.cost_curve(scores, costs.ASSUMED, [final.threshold, 0.5]).set_axis(
-            ["rule", "half"]
-        ),
-        "stakes": vars(costs.ASSUMED),
-        "referred": trust.REFERRED,
-        "decided": tables.referred(final),
-    }
-
-
-def _plain(value: Any) -> Any:
-    """A frame by its rows, a series or a number, as JSON has them."""
-    if isinstance(value, pd.DataFrame):
-        return value.to_dict("index")
-    return value.to_dict() if isinstance(value, pd.Series) else value.item()
+def plain(value: Any) -> Any:
+    """A frame or series by its index, as JSON has it; of an object its text."""
+    if isinstance(value, pd.DataFrame | pd.Series):
+        orient = "index" if isinstance(value, pd.DataFrame) else None
+        return json.loads(value.to_json(orient=orient, double_precision=15))
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def pictures(folder: Path) -> None:
@@ -118,17 +77,13 @@ def _maps(table: pd.DataFrame, pixels: np.ndarray, folder: Path) -> None:
 def build(folder: Path, data: dict[str, Any], **form: Any) -> Any:
     """The slides as PDF, or in another ``form`` of typst's, from ``data`` and ``folder``'s PNGs."""
     found = sorted(path.name for path in folder.glob("*.png"))
-    text = json.dumps({**data, "words": words(), "pictures": found}, default=_plain)
+    words = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
+    text = json.dumps({**data, "words": words, "pictures": found}, default=plain)
     # The fonts that matplotlib brings, so that every machine sets the same pages.
     types = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     fonts = typst.Fonts(False, False, [str(types)])
     source = shutil.copy(SOURCE, folder)
     return typst.compile(source, font_paths=fonts, sys_inputs={"data": text}, **form)
-
-
-def words() -> str:
-    """Digest of the slides' source, which the PDF carries beside the record's."""
-    return hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
 
 
 def write(path: Path = config.SLIDES, results: Path = config.RESULTS) -> Path:
@@ -139,7 +94,7 @@ def write(path: Path = config.SLIDES, results: Path = config.RESULTS) -> Path:
         FilmError: the packaged films are not installed.
         TypstError: the words on a page no longer hold; the message says which.
     """
-    data = numbers(results)
+    data = render.facts(results)
     with tempfile.TemporaryDirectory() as folder, storage.whole(path) as part:
         pictures(Path(folder))
         part.write_bytes(build(Path(folder), data))

@@ -1,4 +1,4 @@
-"""Tables and numbers for what people read: how a share is written, and the facts of the record."""
+"""Tables and numbers as text: how a share, an interval, a difference is written."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from helpers.experiments import shift, trust
 from helpers.models import classifiers
 from helpers.training import recipes
 from helpers.training.study import Result
-
-OURS, PRACTICE = "this study", config.PEERS.with_name("practice.csv")
 
 
 def percent(row: pd.Series) -> str:
@@ -88,7 +86,7 @@ def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
     return text
 
 
-def targets(final: Result, root: Path = config.RESULTS) -> pd.DataFrame:
+def targets(final: Result) -> pd.DataFrame:
     """What the final network was to reach, fixed beforehand: target, result (text), reached."""
     test, rows = final.estimate("test"), {}
     for metric, (least, hoped) in shift.TARGETS.items():
@@ -97,21 +95,17 @@ def targets(final: Result, root: Path = config.RESULTS) -> pd.DataFrame:
     rest, what = referred(final), f"accuracy with {trust.REFERRED:.0%} referred"
     wanted = f"at least {trust.DECIDED:.0%}"
     rows[what] = (wanted, percent(rest), rest["value"] >= trust.DECIDED)
-    early, last = (trust.loss(name, root) for name in (trust.REFERENCE, "final"))
+    early, last = (trust.loss(name) for name in (trust.REFERENCE, "final"))
     wanted = f"at most {trust.LOSS:.0%}, less than CNN 5 ({early['value']:.1%})"
     reached = last["value"] <= trust.LOSS and last["value"] < early["value"]
     rows["AUROC lost on corrupted films"] = (wanted, percent(last), reached)
-    inside = trust.maps_in_lungs(trust.maps(root)).loc["Grad-CAM"]
-    last, times = inside.loc["final"].rename({"inside": "value"}), _times(inside)
+    inside = trust.maps_in_lungs(trust.maps()).loc["Grad-CAM"]
+    inside = inside.rename(columns={"inside": "value"})
+    last, times = inside.loc["final"], inside["value"]["final"] / inside["value"][trust.REFERENCE]
     wanted = f"at least {trust.INSIDE:.0%}, {trust.TIMES} times CNN 5's"
     reached = last["value"] >= trust.INSIDE and times >= trust.TIMES
     rows["Grad-CAM inside drawn lungs"] = (wanted, f"{percent(last)}, {times:.2f} times", reached)
     return pd.DataFrame(rows, index=["target", "result", "reached"]).T.astype({"reached": bool})
-
-
-def _times(inside: pd.DataFrame) -> float:
-    """How many times CNN 5's share of the map lies in the lungs."""
-    return inside.loc["final", "inside"] / inside.loc[trust.REFERENCE, "inside"]
 
 
 def referred(final: Result) -> pd.Series:
@@ -132,46 +126,3 @@ def explained(found: Mapping[str, Result]) -> pd.Series:
         before, expected, after = shift.explained(*scores, result.threshold)["value"]
         shares[result.recipe.title] = (before - expected) / (before - after)
     return pd.Series(shares).clip(lower=0)
-
-
-def inside(maps: pd.DataFrame) -> pd.DataFrame:
-    """A table of shares inside the lungs with the share as ``value``, as everywhere."""
-    return maps.rename(columns={"inside": "value"})
-
-
-def practices(path: Path = PRACTICE) -> pd.DataFrame:
-    """What each study is known to do: a row a property, a column a study, ours first.
-
-    ``?`` where nothing is known. Our answers link to where they are borne out.
-    """
-    table = pd.read_csv(path)
-    ours = table["study"] == OURS
-    links = "[" + table["answer"] + "](" + table["because"] + ")"
-    table["answer"] = table["answer"].mask(ours, links)
-    wide = table.pivot(index="property", columns="study", values="answer")
-    studies = [OURS, *pd.read_csv(config.PEERS)["study"].unique()]
-    return wide.reindex(index=table["property"].unique(), columns=studies).fillna("?")
-
-
-def markdown(table: pd.DataFrame, first: str = "") -> str:
-    """A frame of text as a Markdown table; ``first`` heads its index."""
-    rows = [f"| {' | '.join([first, *map(str, table.columns)])} |"]
-    rows.append("|---" * (len(table.columns) + 1) + "|")
-    for name, values in table.iterrows():
-        label = ": ".join(map(str, name)) if isinstance(name, tuple) else str(name)
-        rows.append(f"| {' | '.join([label, *map(str, values)])} |")
-    return "\n".join(rows)
-
-
-def places(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
-    """How many published figures ours is better than, level with, worse than: a row a metric.
-
-    Level is what lies inside our interval.
-    """
-    rows = {}
-    for metric in ("AUROC", "sensitivity", "accuracy", "specificity"):
-        known, (low, high) = theirs[metric].dropna(), ours.loc[metric, ["low", "high"]]
-        better, worse = int((known < low).sum()), int((known > high).sum())
-        level = len(known) - better - worse
-        rows[metric] = {"better": better, "level": level, "worse": worse, "of": len(known)}
-    return pd.DataFrame(rows).T
