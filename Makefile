@@ -18,6 +18,11 @@ $(VENV)/installed: requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
+# What only a cluster needs, for its tests.
+$(VENV)/installed-dask: requirements-dask.txt $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dask.txt
+	@touch $@
+
 setup: $(VENV)/installed ## make .venv with all that is needed
 
 run: setup ## train every network in minutes on the films at hand; a page to read
@@ -29,7 +34,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-unit: setup
+unit: $(VENV)/installed-dask
 	$(BIN)/python -m pytest -q -n auto tests
 
 notebook-check: setup
@@ -38,7 +43,7 @@ notebook-check: setup
 data: setup ## get the full data set (1.2 GB) into data/chest_xray
 	$(BIN)/python -m helpers data
 
-train: setup ## train the whole study on the full set and write its record (JOBS=2: two at a time)
+train: setup ## train the whole study on the full set and write its record (JOBS=2: in two processes)
 	$(BIN)/python -m helpers train --jobs $(JOBS)
 
 trials: setup ## what led to the final network, on the full set (hours; resumes)

@@ -10,11 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from tqdm import tqdm
+
 from helpers import quiet
 
 # Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+CLUSTER = """scheduler of a Dask cluster (tcp://HOST:8786); its workers must see this folder and the
+films under the same paths, on a shared file system; needs requirements-dask.txt"""
 
 
 def data(arguments: argparse.Namespace) -> str:
@@ -27,25 +32,18 @@ def data(arguments: argparse.Namespace) -> str:
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
     from helpers.report import tables
-    from helpers.training import jobs
+    from helpers.training import tasks
     from helpers.training.study import Study
 
     study = Study(mode="train", schedule="short" if arguments.short else "full")
     _tell(study.films.describe())
     names = arguments.recipes or study.names
-    if arguments.jobs > 1:
-        short = ("--short",) if arguments.short else ()
-        waiting = jobs.longest_first(
-            {name: study.clock.expected[study.recipe(name).name] for name in names}
-        )
-        _tell(f"{arguments.jobs} at a time; what each says is in {study.logs}")
-        jobs.side_by_side(waiting, arguments.jobs, study.logs, _tell, short)
-    for name in names:  # what was trained side by side is only read
-        _tell(tables.line(study.run(name)))
-    if not arguments.keep:
-        study.close()
+    with tasks.pool(arguments.jobs, arguments.dask) as pool:
+        for result in study.train(names, pool):
+            _tell(tables.line(result))
+    study.close()
     where = "data/results" if study.official else f"build/results-{study.schedule}"
-    return f"the record of {len(arguments.recipes or study.names)} networks is in {where}"
+    return f"the record of {len(names)} networks is in {where}"
 
 
 def trials(arguments: argparse.Namespace) -> str:
@@ -67,8 +65,8 @@ def flips(arguments: argparse.Namespace) -> str:
     from helpers.shortcuts import acquisition
 
     path = config.RESULTS / acquisition.FOLDER / acquisition.FLIPS
-    table = shift.measure_flips(dataset.at_hand())
-    storage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    table = shift.measure_flips(dataset.at_hand()).to_csv(index=False, lineterminator="\n")
+    storage.write_text(path, table)
     return str(path)
 
 
@@ -78,8 +76,7 @@ def trust(arguments: argparse.Namespace) -> str:
     from helpers.data import dataset
     from helpers.experiments import trust
 
-    films, build = dataset.at_hand(), config.BUILD / "trust"
-    return str(trust.measure(films, config.RESULTS, build, _tell))
+    return str(trust.measure(dataset.at_hand(), config.RESULTS, config.BUILD / "trust", _tell))
 
 
 def gate(arguments: argparse.Namespace) -> str:
@@ -93,8 +90,8 @@ def gate(arguments: argparse.Namespace) -> str:
     if not films.complete:
         raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
     model, facts = input_check.learn(films.table, pictures)
-    digest = {"films_digest": manifest.digest(films.table), **record.circumstances()}
-    record.write_facts(config.RESULTS, input_check.NAME, facts | digest, model)
+    facts |= {"films_digest": manifest.digest(films.table), **record.circumstances()}
+    record.write_facts(config.RESULTS, input_check.NAME, facts, model)
     return f"{config.RESULTS / input_check.NAME}: refused {facts['refused']}"
 
 
@@ -112,10 +109,8 @@ def run(arguments: argparse.Namespace) -> str:
     from helpers.report import tables
     from helpers.training.study import Study
 
-    # Twice as fast; only the notebook's compared numbers must not depend on it, and in this
-    # mode nothing is compared.
-    fast = {"TF_ENABLE_ONEDNN_OPTS": "1"}
-    settings = {"STUDY_MODE": "train", "STUDY_SCHEDULE": "short", **fast}
+    # oneDNN is twice as fast; numbers depend on it, but in this mode none are compared.
+    settings = {"STUDY_MODE": "train", "STUDY_SCHEDULE": "short", "TF_ENABLE_ONEDNN_OPTS": "1"}
     study = Study(mode="train", schedule="short")
     _tell(f"{study.films.describe()}; {len(study.names)} networks on a shortened schedule")
     node = page.execute(config.NOTEBOOK, settings)
@@ -162,14 +157,14 @@ def check(arguments: argparse.Namespace) -> str:
 COMMANDS: dict[str, Callable[[argparse.Namespace], str | int]] = {
     function.__name__: function
     for function in (
-        *(data, train, trials, flips, trust, gate, predict, run),
-        *(notebook, images, readme, slides, check),
+        *(data, train, trials, flips, trust, gate),
+        *(predict, run, notebook, images, readme, slides, check),
     )
 }
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    tqdm.write(text, file=sys.stderr)  # above a bar that is being drawn
 
 
 def parser() -> argparse.ArgumentParser:
@@ -181,11 +176,12 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         if name in ("train", "trials"):
             sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
+        if name in ("train", "predict"):
+            where = sub.add_mutually_exclusive_group()
+            where.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)
         if name == "train":
             sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
-            sub.add_argument("--jobs", type=_count, default=1, help="recipes trained side by side")
-            # Set by --jobs: the process that started this one will ask for the result.
-            sub.add_argument("--keep", action="store_true", help=argparse.SUPPRESS)
+            where.add_argument("--jobs", type=_count, default=1, help="processes that train")
         if name == "predict":
             _predict_options(sub)
     return top
@@ -193,18 +189,16 @@ def parser() -> argparse.ArgumentParser:
 
 def _count(text: str) -> int:
     """A number of one or more, for argparse."""
-    value = int(text)
-    if value < 1:
+    if int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} is less than one")
-    return value
+    return int(text)
 
 
 def _share(text: str) -> float:
     """A number between 0 and 1, for argparse."""
-    value = float(text)
-    if not 0 < value < 1:
+    if not 0 < float(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
-    return value
+    return float(text)
 
 
 def _predict_options(sub: argparse.ArgumentParser) -> None:
@@ -221,26 +215,25 @@ def _predict_options(sub: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     arguments = parser().parse_args(argv)
+    predicting = arguments.command == "predict"
     if arguments.command != "data":
-        # A film is small: networks side by side, a thread each, answer sooner than one after the
-        # other with all threads.
-        quiet.import_tensorflow(threads=1 if arguments.command == "predict" else None)
+        # A film is small: networks side by side, a thread each, answer sooner than in turn.
+        quiet.import_tensorflow(threads=1 if predicting else None)
     try:
-        told = COMMANDS[arguments.command](arguments)
-        if isinstance(told, int):
-            return told
-        print(told)
+        outcome = COMMANDS[arguments.command](arguments)
+        if isinstance(outcome, int):
+            return outcome
+        print(outcome)
+        return 0
     except KeyboardInterrupt:
-        resumes = "the same command goes on from here"
-        _tell(f"stopped; {'what was done is kept' if arguments.command == 'predict' else resumes}")
+        kept = "what was done is kept" if predicting else "the same command goes on from here"
+        _tell(f"stopped; {kept}")
         return 130
     except BrokenPipeError:  # whoever read the answers has seen enough, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except (ValueError, RuntimeError, OSError) as error:
         _tell(f"{arguments.command}: {' '.join(str(error).split())}")
-        return 1
-    return 0
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Anybody's films: a probability, a decision, or a named refusal. Films are streamed.
 
-What is said of a film is the final network's own probability, the mean of its members: chapter 8
-shows that a calibration fitted on validation films does not hold on films of another batch.
+The probability is the final network's own, the mean of its members: chapter 8 shows that a
+calibration fitted on validation films does not hold on films of another batch.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import keras
@@ -20,23 +20,22 @@ import tensorflow as tf
 
 from helpers import config
 from helpers.data import dataset, images
-from helpers.data.dataset import FilmError
 from helpers.evaluation import decisions, thresholds
 from helpers.models import input_check, lungs
 from helpers.models.lungs import Found
-from helpers.training import record
+from helpers.training import record, tasks
 from helpers.training.study import Study
 
 BATCH = 32  # films judged at once: memory does not grow with their number
+AHEAD = 32  # batches handed to a pool before the first of them is back
 
 
 @dataclass(frozen=True)
 class Answer:
     """What is said of one film; ``error`` names the reason where nothing is.
 
-    ``probability`` of pneumonia, 0 to 1; ``decision`` PNEUMONIA or NORMAL at the operating point;
-    ``refer``: ask a radiologist, because the probability lies in the band of chapter 9 or a
-    warning puts the film in doubt.
+    ``probability`` of pneumonia; ``decision`` PNEUMONIA or NORMAL at the operating point;
+    ``refer``: ask a radiologist, for the band of chapter 9 or a warning puts the film in doubt.
     """
 
     path: str
@@ -49,15 +48,14 @@ class Answer:
 
     def facts(self) -> dict[str, object]:
         """Everything but the pixels, as plain data."""
-        told = asdict(self, dict_factory=lambda pairs: {k: v for k, v in pairs if k != "seen"})
-        return told | {"warnings": list(self.warnings)}
+        facts = {name: value for name, value in vars(self).items() if name != "seen"}
+        return facts | {"warnings": list(self.warnings)}
 
 
-Swift = Callable[[np.ndarray], np.ndarray]
 Seen = dict[str, np.ndarray]  # films (n, side, side) uint8 by view
 
 
-def swift(model: keras.Model) -> Swift:
+def swift(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
     """The network as one compiled function of films (n, side, side) uint8, for any n."""
     shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     call = tf.function(lambda films: model(films, training=False), input_signature=[shape])
@@ -65,10 +63,7 @@ def swift(model: keras.Model) -> Swift:
 
 
 def together(members: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np.ndarray]:
-    """All members as one compiled function of what their views show: answers (members, n).
-
-    One call for all, in which TensorFlow asks them side by side.
-    """
+    """All members, side by side, as one compiled function of what each sees: (members, n)."""
     shapes = {view: (None, *model.input_shape[1:]) for model, view in members}
     wanted = {view: tf.TensorSpec(shape, tf.float32) for view, shape in shapes.items()}
 
@@ -87,11 +82,8 @@ class Predictor:
     """The recorded final network with all it needs, ready for films.
 
     ``threshold`` sets another operating point; ``sensitivity`` one that keeps this share of the
-    validation films with pneumonia.
-
-    Raises:
-        RecordError: a network is not recorded or damaged.
-        ValueError: both given, or outside 0 to 1.
+    validation films with pneumonia. RecordError: a network is not recorded or damaged. ValueError:
+    both are given, or one that is not between 0 and 1.
     """
 
     def __init__(
@@ -100,45 +92,53 @@ class Predictor:
         sensitivity: float | None = None,
         root: Path = config.RESULTS,
     ) -> None:
-        final = Study(results=root).run("final")
+        self.root, final = root, Study(results=root).run("final")
         validation = final.scores("validation")
-        self.threshold = _operating_point(final.threshold, validation, threshold, sensitivity)
-        self.committee = replace(final.ensemble(), threshold=self.threshold)
+        given = [value for value in (threshold, sensitivity) if value is not None]
+        if len(given) == 2 or not all(0 < value < 1 for value in given):
+            raise ValueError(
+                f"{given}: give a threshold or a sensitivity, not both, between 0 and 1"
+            )
+        self.threshold = final.threshold if threshold is None else threshold
+        if sensitivity is not None:
+            self.threshold = thresholds.operating_threshold(validation, sensitivity)
+        self.ensemble = replace(final.ensemble(), threshold=self.threshold)
         self.band = decisions.referral_band(validation)
         self.least = float(record.read_facts(root, input_check.NAME)["threshold"])
-        self._gate = swift(record.load_network(root, input_check.NAME))
+        self._kinds = swift(record.load_network(root, input_check.NAME))
         self._lungs = swift(record.load_network(root, lungs.NAME))
-        self._members = together(self.committee.members)
+        self._members = together(self.ensemble.members)
 
-    def answers(self, paths: Iterable[Path | str], keep: bool = False) -> Iterator[Answer]:
-        """One answer a path, in order, as soon as its batch is done; ``keep`` the pixels."""
+    def answers(
+        self, paths: Iterable[Path | str], keep: bool = False, pool: Executor | None = None
+    ) -> Iterator[Answer]:
+        """One answer a path, in order, when its batch is judged (by ``pool``); ``keep`` pixels."""
         waiting = iter(paths)
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            ahead = [pool.submit(_read, path) for path in islice(waiting, BATCH)]
-            while ahead:
-                now, ahead = ahead, [pool.submit(_read, path) for path in islice(waiting, BATCH)]
-                yield from self._judge([one.result() for one in now], keep)
+        batches = iter(lambda: list(islice(waiting, BATCH)), [])
+        if pool is not None:
+            given = self.root, self.threshold, keep, os.getcwd()
+            work = ((*given, [(str(p), os.path.exists(p)) for p in batch]) for batch in batches)
+            yield from chain.from_iterable(tasks.in_order(pool, _judged_there, work, AHEAD))
+            return
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            reading = (threads.map(_read, batch) for batch in batches)
+            for now, _ in pairwise(chain(reading, [None])):  # while the next batch is being read
+                yield from self._judge(list(now), keep)
 
-    def one(self, path: Path | str) -> Answer:
-        """The answer to one film, with its pixels."""
-        return next(self.answers([path], keep=True))
-
-    def _judge(self, read: list[tuple[str, images.Picture | str]], keep: bool) -> list[Answer]:
+    def _judge(self, read: list[tuple[Answer, images.Picture | None]], keep: bool) -> list[Answer]:
         """Answers to a batch of what was read, refusals among them."""
-        answers = [
-            Answer(path, error=told if isinstance(told, str) else None) for path, told in read
-        ]
-        rows = [row for row, (_, told) in enumerate(read) if not isinstance(told, str)]
+        answers = [answer for answer, _ in read]
+        rows = [row for row, answer in enumerate(answers) if answer.error is None]
         if not rows:
             return answers
-        pixels = np.array([read[row][1].pixels for row in rows])
-        pixels, inverted, refused = self._check(pixels)
+        pixels, inverted, refused = self._check(np.array([read[row][1].pixels for row in rows]))
         found = lungs.found(self._lungs(lungs.resized(pixels, lungs.SIDE))[..., 0])
-        probability = self._probability(pixels, found)
+        probability = self._members(self.ensemble.seen(pixels, found)).mean(0, dtype=np.float64)
         for place, row in enumerate(rows):
-            path, picture = read[row]
+            path, picture = answers[row].path, read[row][1]
             if refused[place]:
-                answers[row] = Answer(path, error=f"{Path(path).name}: {refused[place]}")
+                reason = "not an upright frontal chest film"
+                answers[row] = Answer(path, error=f"{Path(path).name}: {reason}")
                 continue
             doubts = ["black and white were exchanged"] * bool(inverted[place])
             doubts += ["lungs not found, the whole film was judged"] * (not found.ok[place])
@@ -152,57 +152,45 @@ class Predictor:
             )
         return answers
 
-    def _check(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """The input check: films, those inverted put right; which were; why one is refused."""
-
-        def ask(films: np.ndarray) -> np.ndarray:
-            return self._gate(lungs.resized(films, input_check.SIDE))
-
-        kind = ask(pixels)
+    def _check(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The input check: films, those inverted put right; which were; which are no film."""
+        kind = self._kinds(lungs.resized(pixels, input_check.SIDE))
         inverted = kind.argmax(axis=1) == input_check.KINDS.index("inverted")
         if inverted.any():
             pixels = np.where(inverted[:, np.newaxis, np.newaxis], 255 - pixels, pixels)
-            kind = ask(pixels)
-        refused = [
-            "" if one[0] >= self.least else "not an upright frontal chest film" for one in kind
-        ]
-        return pixels, inverted, refused
-
-    def _probability(self, pixels: np.ndarray, found: Found) -> np.ndarray:
-        seen = self.committee.seen(pixels, found)
-        return np.mean(self._members(seen), axis=0, dtype=np.float64)
+            kind = self._kinds(lungs.resized(pixels, input_check.SIDE))
+        return pixels, inverted, kind[:, 0] < self.least
 
 
-def _operating_point(
-    recorded: float, validation: object, threshold: float | None, sensitivity: float | None
-) -> float:
-    if threshold is not None and sensitivity is not None:
-        raise ValueError("give a threshold or a sensitivity, not both")
-    for name, value in (("threshold", threshold), ("sensitivity", sensitivity)):
-        if value is not None and not 0 < value < 1:
-            raise ValueError(f"{name} {value}: must lie between 0 and 1")
-    if sensitivity is not None:
-        return thresholds.operating_threshold(validation, sensitivity)
-    return recorded if threshold is None else threshold
-
-
-def _read(path: Path | str) -> tuple[str, images.Picture | str]:
-    """A path and its picture, or the reason why there is none."""
+def _read(path: Path | str) -> tuple[Answer, images.Picture | None]:
+    """The picture in ``path``, and what is said of it so far: nothing, or why there is none."""
     try:
-        return str(path), images.read(path)
-    except FilmError as error:
-        return str(path), str(error)
+        return Answer(str(path)), images.read(path)
+    except dataset.FilmError as error:
+        return Answer(str(path), error=str(error)), None
 
 
 @functools.cache
-def predictor() -> Predictor:
+def predictor(threshold: float | None = None, root: Path = config.RESULTS) -> Predictor:
     """The recorded final network, loaded once."""
-    return Predictor()
+    return Predictor(threshold, root=root)
+
+
+def _judged_there(
+    root: Path, threshold: float, keep: bool, here: str, films: list[tuple[str, bool]]
+) -> list[Answer]:
+    """A worker's answers to ``films``: paths from the folder ``here``, and whether they exist."""
+    paths = [os.path.join(here, name) for name, _ in films]
+    for path, (_, there) in zip(paths, films, strict=True):
+        if there and not os.path.exists(path):
+            raise RuntimeError(f"{path}: a worker cannot see it; it must share the file system")
+    answers = predictor(threshold, root).answers(paths, keep)
+    return [replace(answer, path=name) for answer, (name, _) in zip(answers, films, strict=True)]
 
 
 def predict(path: Path | str | None = None) -> Answer:
     """What the final network says of one film; of a packaged test film where none is named."""
-    return predictor().one(example() if path is None else path)
+    return next(predictor().answers([example() if path is None else path], keep=True))
 
 
 def example() -> Path:
@@ -226,10 +214,7 @@ def films_in(paths: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Path]
         elif Path(name).is_dir():
             for folder, below, names in os.walk(name):
                 below.sort()
-                yield from (
-                    Path(folder) / one
-                    for one in sorted(names)
-                    if Path(one).suffix.lower() in images.SUFFIXES and not one.startswith("._")
-                )
+                files = [Path(folder, one) for one in sorted(names) if not one.startswith("._")]
+                yield from (file for file in files if file.suffix.lower() in images.SUFFIXES)
         else:
             yield Path(name)

@@ -24,8 +24,7 @@ def standard_error() -> Iterator[None]:
 def import_tensorflow(threads: int | None = None) -> None:
     """Import TensorFlow and Keras; later imports find them loaded.
 
-    ``threads`` is how many one operation may take (``STUDY_THREADS`` goes before it); all by
-    default.
+    ``threads`` is how many one operation may take; all by default.
 
     TF_CPP_MIN_LOG_LEVEL does not reach the notes that are written while the library is loaded
     (https://github.com/tensorflow/tensorflow/issues/100442). Errors are raised as ever.
@@ -36,9 +35,6 @@ def import_tensorflow(threads: int | None = None) -> None:
 
     # Its advice on retracing is for programs that predict in a loop; ours asks several networks.
     tensorflow.get_logger().setLevel("ERROR")
-    # Trainings side by side share the processor; see helpers/jobs.py.
-    named = os.environ.get("STUDY_THREADS", "")
-    threads = int(named) if named.isdecimal() else threads
     if threads is not None:
         with suppress(RuntimeError):  # TensorFlow is in use already
             tensorflow.config.threading.set_intra_op_parallelism_threads(threads)

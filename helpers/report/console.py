@@ -20,6 +20,7 @@ from tqdm import tqdm
 from helpers import config, explain, storage
 from helpers.plotting import decisions, style
 from helpers.predict import Answer, Predictor, films_in
+from helpers.training import tasks
 
 COLUMNS = ("path", "probability", "decision", "refer", "warnings", "error")
 HEAD = f"{'probability':>11}  {'decision':<9}  {'refer':<5}  film"
@@ -30,27 +31,24 @@ Sink = Callable[[Answer], None]
 def line(answer: Answer) -> str:
     """One answer as a line of the table."""
     if answer.error is not None:
-        return f"{'–':>11}  {'refused':<9}  {'':<5}  {answer.path}: {_reason(answer)}"
+        reason = answer.error.removeprefix(f"{Path(answer.path).name}: ")
+        return f"{'–':>11}  {'refused':<9}  {'':<5}  {answer.path}: {reason}"
     doubts = f"  ({'; '.join(answer.warnings)})" if answer.warnings else ""
     refer = "yes" if answer.refer else "no"
     return f"{answer.probability:>11.3f}  {answer.decision:<9}  {refer:<5}  {answer.path}{doubts}"
 
 
-def _reason(answer: Answer) -> str:
-    """The error without the film's name, which the line has already."""
-    return str(answer.error).removeprefix(f"{Path(answer.path).name}: ")
-
-
-def _table(out: TextIO) -> Sink:
-    """Lines of a table: rich text on a terminal, plain elsewhere."""
-    console = Console(file=out, highlight=False, soft_wrap=True)
-    style = {"PNEUMONIA": config.COLOURS["PNEUMONIA"], "NORMAL": config.COLOURS["NORMAL"]}
+def _printer(out: TextIO, as_json: bool = False) -> Sink:
+    """Lines of JSON, or of a table: rich text on a terminal, plain elsewhere."""
+    if as_json:
+        return lambda answer: print(json.dumps(answer.facts()), file=out, flush=True)
     if not out.isatty():
         print(HEAD, file=out)
         return lambda answer: print(_plain(line(answer)), file=out, flush=True)
+    console = Console(file=out, highlight=False, soft_wrap=True)
     console.print(Text(HEAD, style="bold"))
     return lambda answer: console.print(
-        Text(_plain(line(answer)), style=style.get(answer.decision or "", "dim"))
+        Text(_plain(line(answer)), style=config.COLOURS.get(answer.decision, "dim"))
     )
 
 
@@ -60,46 +58,31 @@ def _plain(text: str) -> str:
     return shown.encode("utf-8", "replace").decode("utf-8")
 
 
-def _json(out: TextIO) -> Sink:
-    return lambda answer: print(json.dumps(answer.facts()), file=out, flush=True)
-
-
 @contextlib.contextmanager
-def _csv(path: str | None) -> Iterator[Sink]:
-    """Rows of a CSV file, which is there whole when all is done, or what was done till Ctrl-C."""
-    if path is None:
-        yield lambda answer: None
-        return
-    stopped = False
-    with (
-        storage.whole(path) as part,
-        part.open("w", newline="", encoding="utf-8", errors="replace") as file,
-    ):
+def _csv(path: str) -> Iterator[Sink]:
+    """Rows of a CSV file: all when all is done; after Ctrl-C or a failure, those that were."""
+    stopped = None
+    with storage.whole(path) as part, part.open("w", -1, "utf-8", "replace", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS)
         rows.writeheader()
         try:
-            yield lambda answer: rows.writerow(
-                answer.facts() | {"warnings": "; ".join(answer.warnings)}
-            )
-        except KeyboardInterrupt:
-            stopped = True
-    if stopped:
-        raise KeyboardInterrupt
+            yield lambda one: rows.writerow(one.facts() | {"warnings": "; ".join(one.warnings)})
+        except (KeyboardInterrupt, RuntimeError) as error:
+            stopped = error
+    if stopped is not None:
+        raise stopped
 
 
-def _explainer(folder: str | None, predictor: Predictor) -> Sink:
+def _explainer(folder: str, predictor: Predictor) -> Sink:
     """A PNG a film into ``folder``: the film, its lungs, where the network looked."""
-    if folder is None:
-        return lambda answer: None
     taken: set[str] = set()
 
     def draw(answer: Answer) -> None:
-        if answer.error is not None:
+        if answer.seen is None:
             return
         stem = Path(answer.path).stem
-        names = itertools.chain([stem], (f"{stem}-{number}" for number in itertools.count(2)))
-        name = next(name for name in names if name not in taken)
-        taken.add(name)
+        numbered = (f"{stem}-{number}" for number in itertools.count(2))
+        taken.add(name := next(n for n in itertools.chain([stem], numbered) if n not in taken))
         figure = picture(answer, predictor)
         with storage.whole(Path(folder) / f"{name}.png") as part:
             figure.savefig(part, dpi=110)
@@ -114,38 +97,32 @@ def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
     Raises:
         ValueError: a refused film, or an answer without pixels.
     """
-    if answer.error is not None or answer.seen is None:
+    if answer.seen is None:
         raise ValueError(f"{answer.path}: no picture of it ({answer.error or 'pixels not kept'})")
     style.use_style()
     pixels, found = answer.seen
-    heat = explain.maps(predictor.committee, pixels[None], found)[0]
-    facts = answer.facts()
+    heat, facts = explain.maps(predictor.ensemble, pixels[None], found)[0], answer.facts()
     return decisions.answer(pixels, found, heat, facts, predictor.threshold)[0].figure
 
 
-def predict(arguments: argparse.Namespace, out: TextIO | None = None) -> int:
+def predict(arguments: argparse.Namespace) -> int:
     """Judge all films named; return the exit code: 0 all judged, 1 some refused, 2 none named."""
-    out = sys.stdout if out is None else out
     named = films_in(arguments.paths, sys.stdin)
     first = next(named, None)
     if first is None:
         print("predict: no film in what was named", file=sys.stderr)
         return 2
     predictor = Predictor(arguments.threshold, arguments.sensitivity)
-    show = _json(out) if arguments.json else _table(out)
-    draw = _explainer(arguments.explain, predictor)
-    refused, keep = 0, arguments.explain is not None
-    quiet = not sys.stderr.isatty() or out.isatty()  # lines on the screen are progress enough
-    with _csv(arguments.csv) as write, tqdm(unit=" films", disable=quiet) as bar:
-        for answer in predictor.answers(_again(first, named), keep=keep):
+    show, refused, keep = _printer(sys.stdout, arguments.json), 0, arguments.explain is not None
+    draw = _explainer(arguments.explain, predictor) if keep else lambda answer: None
+    # Lines on the screen are progress enough.
+    bar = tqdm(unit=" films", disable=not sys.stderr.isatty() or sys.stdout.isatty())
+    table = _csv(arguments.csv) if arguments.csv else contextlib.nullcontext(lambda answer: None)
+    with tasks.pool(dask=arguments.dask) as pool, table as write, bar:
+        for answer in predictor.answers(itertools.chain([first], named), keep, pool):
             show(answer)
             write(answer)
             draw(answer)
             refused += answer.error is not None
             bar.update()
     return 1 if refused else 0
-
-
-def _again(first: Path, rest: Iterator[Path]) -> Iterator[Path]:
-    yield first
-    yield from rest

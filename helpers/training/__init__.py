@@ -4,7 +4,9 @@ from helpers.training import (
     fit,
     recipes,
     record,
+    result,
     study,
+    tasks,
 )
 
-__all__ = ["fit", "recipes", "record", "study"]
+__all__ = ["fit", "recipes", "record", "result", "study", "tasks"]

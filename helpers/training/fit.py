@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +47,24 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
     )
 
 
+@contextmanager
+def _undisturbed(seed: int) -> Iterator[None]:
+    """Keep for Keras, which draws the seeds of its layers there, what ``random.randint`` draws.
+
+    In a process that serves a cluster other threads draw random numbers as well.
+    """
+    shared, random.randint = random.randint, random.Random(seed).randint
+    try:
+        yield
+    finally:
+        random.randint = shared
+
+
 def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
-    model = classifiers.build(recipe.builder, recipe.side)
+    with _undisturbed(seed):
+        model = classifiers.build(recipe.builder, recipe.side)
     settings = {"learning_rate": learning_rate(recipe, steps)}
     if recipe.ema:
         settings |= {"use_ema": True, "ema_momentum": recipe.ema}

@@ -10,9 +10,8 @@ from typing import Any
 
 from helpers.data.augmentation import Augmentation
 
-# A child may stand a little askew, nearer or farther: small movements are all an X-ray room
-# produces. Nobody is filmed upside down, so no vertical flip; the mirror is tried in
-# notebooks_archive/02 and argued in the notebook.
+# A child may stand a little askew, nearer or farther: an X-ray room produces no more. Nobody is
+# filmed upside down, so no vertical flip; the mirror is tried in notebooks_archive/02.
 MILD = Augmentation(rotation=10, shift=0.08, zoom=0.1)
 
 # Tone tells the apparatus, not the disease: the final network must not rely on it.
@@ -23,18 +22,10 @@ MILD_AND_LOOK = dataclasses.replace(
     MILD, brightness=0.15, contrast=0.5, gamma=0.5, noise=0.05, sharpness=1.0
 )
 
-# Fields that came after the first record. At their first value they change nothing, so a digest
-# leaves them out there, and what was recorded before stays valid.
-LATER = {
-    "network": "",
-    "view": "film",
-    "margins": "ignored",
-    "take": "best",
-    "mirrored": False,
-    "rule": "sensitivity",
-    "ema": 0.0,
-}
-LATER_CHANGES = {"sharpness": 0.0, "letters": 0.0}
+# Fields that came after the first record. At their first value, which is their default, they
+# change nothing: a digest leaves them out there, and what was recorded before stays valid.
+LATER = ("network", "view", "margins", "take", "mirrored", "rule", "ema")
+LATER_CHANGES = ("sharpness", "letters")
 
 # Prose is not part of what was trained: changing it leaves a record valid.
 PROSE = ("title", "short_epochs", "short_seeds", "was")
@@ -46,19 +37,17 @@ class Recipe:
 
     ``seeds`` lists one training each. With ``average`` the network is their mean probability,
     otherwise it is the one with the lowest validation loss, and the others show how much luck
-    there is. ``cosine`` lets the
-    learning rate warm up for ``warmup_epochs`` and fall to zero at the last epoch.
-    ``class_weights`` is "none" or "balanced"; ``patience`` in epochs without a better
-    validation loss (None trains all epochs). ``take`` says whose weights count: those of the
-    "best" epoch by validation loss, or of the "last" one.
-
-    ``network`` names the builder where it is not the recipe's own name; ``view`` what of the
-    film it sees (``views.VIEWS``; several joined by "+" are taken by the seeds in turn);
-    ``margins`` "balanced" weighs training films by their overlap weights; ``mirrored`` averages the
-    answers to a film and its mirror image; ``rule`` sets the operating point: "sensitivity" on
-    validation films counted alike, or "stress", see ``stress.operating_threshold``. ``ema`` keeps
-    that share of the weights' running average at each step and takes the average at the end (0:
-    the weights themselves). ``was`` is the name under which the recipe was recorded.
+    there is. ``cosine`` lets the learning rate warm up for ``warmup_epochs`` and fall to zero at
+    the last epoch. ``class_weights`` is "none" or "balanced"; ``patience`` in epochs without a
+    better validation loss (None trains all epochs). ``take`` says whose weights count: those of
+    the "best" epoch by validation loss, or of the "last" one. ``network`` names the builder where
+    it is not the recipe's own name; ``view`` what of the film it sees (``views.VIEWS``; several
+    joined by "+" are taken by the seeds in turn). ``margins`` "balanced" weights training films by
+    their overlap weights; ``mirrored`` averages the answers to a film and its mirror image;
+    ``rule`` sets the operating point: "sensitivity" on validation films counted alike, or "stress"
+    (``thresholds.stress_threshold``). ``ema`` keeps that share of the weights' running average at
+    each step and takes the average at the end (0: the weights themselves). ``was`` is the name
+    under which the recipe was recorded.
     """
 
     name: str
@@ -107,8 +96,9 @@ class Recipe:
         """Everything that decides the result, as plain data."""
         fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in PROSE}
         if fields["augmentation"] is not None:
-            fields["augmentation"] = _without(fields["augmentation"], LATER_CHANGES)
-        return _without(fields | {"name": self.was or self.name}, LATER)
+            changes = fields["augmentation"]
+            fields["augmentation"] = _without_defaults(changes, LATER_CHANGES, Augmentation)
+        return _without_defaults(fields | {"name": self.was or self.name}, LATER, Recipe)
 
     def digest(self) -> str:
         """SHA-256 of the settings, the first 16 digits."""
@@ -122,10 +112,47 @@ class Recipe:
         )
 
 
-def _without(fields: dict[str, Any], first: dict[str, Any]) -> dict[str, Any]:
-    """``fields`` without those that still have their ``first`` value."""
-    return {k: v for k, v in fields.items() if k not in first or first[k] != v}
+def _without_defaults(fields: dict[str, Any], later: tuple[str, ...], kind: type) -> dict[str, Any]:
+    """``fields`` of a ``kind``, less those of ``later`` that have their default."""
+    return {k: v for k, v in fields.items() if k not in later or v != getattr(kind, k)}
 
+
+# The first network against the shortcut: a larger film, and tone of no use.
+RESIDUAL = Recipe(
+    name="residual",
+    was="final",  # what it was called when its test films were scored
+    title="Residual net",
+    side=128,  # opacities of a few millimetres vanish at 64
+    optimizer="adamw",
+    learning_rate=2e-3,
+    epochs=24,
+    cosine=True,
+    warmup_epochs=2,
+    weight_decay=1e-2,
+    label_smoothing=0.05,  # graders err; keeps scores from saturating
+    class_weights="balanced",  # no clinic has this data set's prevalence
+    patience=None,  # the cosine needs all its epochs
+    augmentation=MILD_AND_TONE,
+    seeds=(1, 2, 3),
+    average=True,
+    keep_weights=True,
+    short_epochs=6,
+)
+# The residual network with what the trials left standing; see chapter 7.
+FINAL = dataclasses.replace(
+    RESIDUAL,
+    name="final",
+    was="",
+    title="Final",
+    # The lungs cut out flip least when the background is another apparatus's; the whole film is no
+    # worse on films whose class belies their background. The trials cannot tell them apart: both.
+    view="box+film",
+    take="last",  # ordinary validation loss rewards the apparatus: it must not choose
+    augmentation=MILD_AND_LOOK,
+    seeds=(1, 2, 3, 4),
+    rule="stress",
+    short_seeds=2,
+)
 
 # Unweighted classes: with three pneumonia films to one normal film, an unsure network leans
 # towards pneumonia, the side on which an error costs less.
@@ -141,52 +168,8 @@ STUDY: dict[str, Recipe] = {
         # Five seeds each, so that ReLU against LeakyReLU is a comparison and not an anecdote.
         Recipe(name="cnn_4", title="CNN 4", augmentation=MILD, seeds=(1, 2, 3, 4, 5)),
         Recipe(name="cnn_5", title="CNN 5", augmentation=MILD, seeds=(1, 2, 3, 4, 5)),
-        Recipe(
-            name="residual",
-            was="final",  # what it was called when its test films were scored
-            title="Residual net",
-            side=128,  # opacities of a few millimetres vanish at 64
-            optimizer="adamw",
-            learning_rate=2e-3,
-            epochs=24,
-            cosine=True,
-            warmup_epochs=2,
-            weight_decay=1e-2,
-            label_smoothing=0.05,  # graders err; keeps scores from saturating
-            class_weights="balanced",  # no clinic has this data set's prevalence
-            patience=None,  # the cosine needs all its epochs
-            augmentation=MILD_AND_TONE,
-            seeds=(1, 2, 3),
-            average=True,
-            keep_weights=True,
-            short_epochs=6,
-        ),
-        # The residual network with what the trials left standing; see chapter 7.
-        Recipe(
-            name="final",
-            title="Final",
-            side=128,
-            # The lungs cut out flip least when the surround is another apparatus's; the whole film
-            # is no worse against the stereotype. The trials cannot tell them apart: both, in turn.
-            view="box+film",
-            optimizer="adamw",
-            learning_rate=2e-3,
-            epochs=24,  # against the stereotype twice the trials' epochs did no worse
-            cosine=True,
-            warmup_epochs=2,
-            weight_decay=1e-2,
-            label_smoothing=0.05,
-            class_weights="balanced",
-            patience=None,
-            take="last",  # ordinary validation loss rewards the apparatus: it must not choose
-            augmentation=MILD_AND_LOOK,
-            seeds=(1, 2, 3, 4),
-            average=True,
-            keep_weights=True,
-            rule="stress",
-            short_epochs=6,
-            short_seeds=2,
-        ),
+        RESIDUAL,
+        FINAL,
     )
 }
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import keras
 import pandas as pd
@@ -27,7 +27,7 @@ from helpers import storage
 from helpers.training.recipes import Recipe
 
 COLUMNS = ["film", "split", "seed", "probability"]
-FACTS, TABLE = "record.json", "predictions.csv"
+FACTS, TABLE, MEMBER = "record.json", "predictions.csv", "seed_{}.keras"
 LEDGER = "test_openings.csv"
 ADVICE = "run `make train`, or `git checkout --"
 
@@ -77,10 +77,8 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def write(
-    root: Path, recipe: Recipe, record: Record, members: dict[int, keras.Model] | None = None
-) -> Path:
-    """Write one recipe's record under ``root``, all files of it together.
+def write(root: Path, recipe: Recipe, record: Record, members: dict | None = None) -> Path:
+    """Write one recipe's record under ``root``, with networks by seed, all files of it together.
 
     ``record.json`` has the digests of the others: reading notices a run killed between two files.
     """
@@ -92,7 +90,7 @@ def write(
         exchanged.enter_context(storage.whole(folder / TABLE)).write_bytes(text.encode())
         digests = {}
         for seed, model in members.items():
-            model.save(part := exchanged.enter_context(storage.whole(_member(folder, seed))))
+            model.save(part := exchanged.enter_context(storage.whole(folder / MEMBER.format(seed))))
             digests[str(seed)] = _sha256(part)
         facts = {
             **record.facts,
@@ -103,7 +101,7 @@ def write(
             "history": record.history.to_dict(orient="list"),
         }
         facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    for old in set(folder.glob("seed_*.keras")) - {_member(folder, seed) for seed in members}:
+    for old in set(folder.glob(MEMBER.format("*"))) - {folder / MEMBER.format(s) for s in members}:
         old.unlink()
     return folder
 
@@ -119,14 +117,7 @@ def write_facts(root: Path, name: str, facts: dict, model: keras.Model | None = 
         facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def _member(folder: Path, seed: int) -> Path:
-    return folder / f"seed_{seed}.keras"
-
-
-Read = TypeVar("Read", bound=Callable[..., Any])
-
-
-def _settled(read: Read) -> Read:
+def _settled(read: Callable[..., Any]) -> Callable[..., Any]:
     """Have ``read`` try again for a second where files are just being exchanged."""
 
     @functools.wraps(read)
@@ -199,7 +190,7 @@ def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
         RecordError: the weights of this seed are not kept, or not those that were recorded.
     """
     members = read_facts(root, recipe.name).get("members_sha256", {})
-    return _load(_member(root / recipe.name, seed), members.get(str(seed)))
+    return _load(root / recipe.name / MEMBER.format(seed), members.get(str(seed)))
 
 
 def _load(path: Path, digest: str | None) -> keras.Model:
