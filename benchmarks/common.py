@@ -76,6 +76,7 @@ def write(script: str, rows: list[dict[str, Any]], lines: list[dict], path: Path
     print(table.to_string(index=False, na_rep="", float_format="{:,.4g}".format))
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     facts = record.circumstances()
+    print(f"{os.cpu_count()} cores of {facts['processor']}")
     plain = table.to_json(orient="records", double_precision=4)  # what is missing becomes null
     git = subprocess.run(COMMIT, shell=True, stdout=subprocess.PIPE, text=True, cwd=config.ROOT)
     part = {"date": facts.pop("date"), "commit": "".join(git.stdout.split())}
