@@ -113,11 +113,11 @@ def inside(maps: np.ndarray, lungs: np.ndarray) -> np.ndarray:
 
 def boxes(masks: np.ndarray) -> np.ndarray:
     """The smallest upright box around each mask (n, side, side) bool, as a mask."""
-    spans = [
+    rows, columns = (
         np.maximum.accumulate(hit, axis=1) & np.maximum.accumulate(hit[:, ::-1], axis=1)[:, ::-1]
         for hit in (masks.any(axis=2), masks.any(axis=1))
-    ]
-    return spans[0][:, :, np.newaxis] & spans[1][:, np.newaxis]
+    )
+    return rows[:, :, np.newaxis] & columns[:, np.newaxis]
 
 
 def ceiling(lungs: np.ndarray, fields: int = 8) -> np.ndarray:

@@ -65,7 +65,12 @@ def test_grad_cam_refuses_a_network_without_a_map():
         explain.grad_cam(tiny, np.zeros((1, 4, 4), np.uint8), np.array([1]))
 
 
-def test_a_map_sums_to_one_and_follows_the_bright_parts(ensemble, films):
+def test_a_map_sums_to_one_and_follows_the_bright_parts_that_a_member_sees(
+    network, ensemble, films
+):
+    boxed = Ensemble("corner", "Corner", 32, 0.5, ((network, "box"),))
+    inside = explain.maps(boxed, films, found(edge=0.5))[:, :HALF, :HALF]
+    np.testing.assert_allclose(inside.sum(axis=(1, 2)), 1, rtol=1e-5)
     maps = explain.maps(ensemble, films, found())
     assert maps.shape == (2, SIDE, SIDE)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)
@@ -74,20 +79,11 @@ def test_a_map_sums_to_one_and_follows_the_bright_parts(ensemble, films):
     assert maps[0, HALF:, HALF:].sum() > 0.2
 
 
-def test_occlusion_finds_the_only_part_that_counts(ensemble, films):
+def test_occlusion_finds_the_only_part_that_counts_for_the_call(ensemble, films):
+    assert list(explain.signs(ensemble, np.array([0.2, 0.5, 0.9]))) == [-1, 1, 1]
     occluded = explain.occlusion(ensemble, films[0], found(), 0)
     assert occluded.sum() == pytest.approx(1)
     assert occluded[:HALF, :HALF].sum() == pytest.approx(1)
-
-
-def test_a_member_that_sees_a_box_has_its_map_inside_the_box(network, films):
-    ensemble = Ensemble("corner", "Corner", 32, 0.5, ((network, "box"),))
-    maps = explain.maps(ensemble, films, found(edge=0.5))
-    np.testing.assert_allclose(maps[:, :HALF, :HALF].sum(axis=(1, 2)), 1, rtol=1e-5)
-
-
-def test_the_call_decides_what_is_explained(ensemble):
-    assert list(explain.signs(ensemble, np.array([0.2, 0.5, 0.9]))) == [-1, 1, 1]
 
 
 def test_the_share_inside_is_the_mass_on_the_mask():
