@@ -98,9 +98,8 @@ def test_the_parts_of_the_brier_score_add_up(many):
     for scores in (many, calibration.PlattScaling(3.0, 1.0).apply(many)):
         parts = calibration.brier_decomposition(scores)
         assert parts["Brier"] == pytest.approx(metrics.point(scores, 0.5)["Brier"])
-        assert parts["Brier"] == pytest.approx(
-            parts["miscalibration"] - parts["discrimination"] + parts["uncertainty"]
-        )
+        expected = parts["miscalibration"] - parts["discrimination"] + parts["uncertainty"]
+        assert parts["Brier"] == pytest.approx(expected)
         assert parts["miscalibration"] >= 0
     assert calibration.brier_decomposition(many)["miscalibration"] < 0.005
 
@@ -127,7 +126,7 @@ def test_certainty_is_least_at_the_operating_point_and_where_members_differ(scor
     assert agreed[0] == 0 > agreed[1]
 
 
-def test_the_band_keeps_what_was_wanted_where_it_was_chosen(many):
+def test_the_band_keeps_what_was_wanted_and_refers_nobody_where_classes_are_apart(many):
     band = decisions.referral_band(many, wanted=0.95)
     outcome = decisions.referral_outcome(many, band)["value"]
     decided = many[~band.refers(many["probability"])]
@@ -135,9 +134,6 @@ def test_the_band_keeps_what_was_wanted_where_it_was_chosen(many):
     assert outcome["referred"] == pytest.approx(1 - len(decided) / len(many))
     assert outcome["found in all"] >= 0.95
     assert (many.loc[many["y"] == 0, "probability"] < band.high).mean() >= 0.95
-
-
-def test_a_band_around_separated_classes_refers_nobody():
     separated = frame([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
     band = decisions.referral_band(separated)
     assert band.low == band.high

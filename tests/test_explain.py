@@ -12,6 +12,8 @@ from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
 
 HALF = SIDE // 2
+FILMS = np.zeros((2, 224, 224), np.uint8)
+FILMS[:, :112, :112], FILMS[:, 112:, 112:] = 220, 110  # brightest in the upper left quarter
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +33,6 @@ def network():
 @pytest.fixture(scope="module")
 def ensemble(network):
     return Ensemble("corner", "Corner", 32, 0.5, ((network, "film"),))
-
-
-@pytest.fixture
-def films():
-    """Films bright in the upper left quarter, half as bright at the lower right."""
-    made = np.zeros((2, 224, 224), np.uint8)
-    made[:, :112, :112], made[:, 112:, 112:] = 220, 110
-    return made
 
 
 def found(edge=1.0, count=2):
@@ -65,13 +59,11 @@ def test_grad_cam_refuses_a_network_without_a_map():
         explain.grad_cam(tiny, np.zeros((1, 4, 4), np.uint8), np.array([1]))
 
 
-def test_a_map_sums_to_one_and_follows_the_bright_parts_that_a_member_sees(
-    network, ensemble, films
-):
+def test_a_map_sums_to_one_and_follows_the_bright_parts_that_a_member_sees(network, ensemble):
     boxed = Ensemble("corner", "Corner", 32, 0.5, ((network, "box"),))
-    inside = explain.maps(boxed, films, found(edge=0.5))[:, :HALF, :HALF]
+    inside = explain.maps(boxed, FILMS, found(edge=0.5))[:, :HALF, :HALF]
     np.testing.assert_allclose(inside.sum(axis=(1, 2)), 1, rtol=1e-5)
-    maps = explain.maps(ensemble, films, found())
+    maps = explain.maps(ensemble, FILMS, found())
     assert maps.shape == (2, SIDE, SIDE)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, rtol=1e-5)
     assert maps[0, :HALF, HALF:].sum() < 0.05
@@ -79,9 +71,9 @@ def test_a_map_sums_to_one_and_follows_the_bright_parts_that_a_member_sees(
     assert maps[0, HALF:, HALF:].sum() > 0.2
 
 
-def test_occlusion_finds_the_only_part_that_counts_for_the_call(ensemble, films):
+def test_occlusion_finds_the_only_part_that_counts_for_the_call(ensemble):
     assert list(explain.signs(ensemble, np.array([0.2, 0.5, 0.9]))) == [-1, 1, 1]
-    occluded = explain.occlusion(ensemble, films[0], found(), 0)
+    occluded = explain.occlusion(ensemble, FILMS[0], found(), 0)
     assert occluded.sum() == pytest.approx(1)
     assert occluded[:HALF, :HALF].sum() == pytest.approx(1)
 
@@ -110,11 +102,11 @@ def test_randomising_goes_from_the_output_down_and_leaves_the_trained_network(
     assert all(map(np.array_equal, network.get_weights(), before))
 
 
-def test_the_sanity_check_correlates_ranks_and_gives_none_for_a_constant_map(ensemble, films):
+def test_the_sanity_check_correlates_ranks_and_gives_none_for_a_constant_map(ensemble):
     noisy = np.random.default_rng(1).integers(0, 255, (4, 224, 224)).astype(np.uint8)
     noisy[:, :112, :112] //= 2
     noisy[:, :112, :112] += 128
     alike = explain.sanity_check(ensemble, noisy, found(count=4), share=1.0, seed=3)
     assert alike.shape == (4,)
     assert (np.abs(alike) <= 1).all()
-    assert list(explain.sanity_check(ensemble, 0 * films, found(), share=1.0, seed=3)) == [0, 0]
+    assert list(explain.sanity_check(ensemble, 0 * FILMS, found(), share=1.0, seed=3)) == [0, 0]
