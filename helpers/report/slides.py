@@ -34,10 +34,9 @@ SOURCE = Path(__file__).parent / "templates" / "presentation.typ"
 
 def plain(value: Any) -> Any:
     """A frame or series by its index, as JSON has it; of an object its text."""
-    if isinstance(value, pd.DataFrame | pd.Series):
-        orient = "index" if isinstance(value, pd.DataFrame) else None
-        return json.loads(value.to_json(orient=orient, double_precision=15))
-    return value.item() if isinstance(value, np.generic) else str(value)
+    if hasattr(value, "to_json"):
+        return json.loads(value.to_json(orient="index", double_precision=15))
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def pictures(folder: Path) -> None:
@@ -80,8 +79,7 @@ def build(folder: Path, data: dict[str, Any], **form: Any) -> Any:
     words = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
     text = json.dumps({**data, "words": words, "pictures": found}, default=plain)
     # The fonts that matplotlib brings, so that every machine sets the same pages.
-    types = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    fonts = typst.Fonts(False, False, [str(types)])
+    fonts = typst.Fonts(False, False, [matplotlib.get_data_path() + "/fonts/ttf"])
     source = shutil.copy(SOURCE, folder)
     return typst.compile(source, font_paths=fonts, sys_inputs={"data": text}, **form)
 
@@ -89,10 +87,7 @@ def build(folder: Path, data: dict[str, Any], **form: Any) -> Any:
 def write(path: Path = config.SLIDES, results: Path = config.RESULTS) -> Path:
     """Write the slides; the same record and packages give the same bytes.
 
-    Raises:
-        RecordError: the study is not recorded under ``results``.
-        FilmError: the packaged films are not installed.
-        TypstError: the words on a page no longer hold; the message says which.
+    RecordError, FilmError: no record or films; TypstError: a page's words no longer hold, which.
     """
     data = render.facts(results)
     with tempfile.TemporaryDirectory() as folder, storage.whole(path) as part:
