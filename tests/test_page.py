@@ -38,12 +38,12 @@ def test_the_page_needs_no_formulas():
     """Without MathJax a formula would stay as it was typed."""
     node = nbformat.read(config.NOTEBOOK, as_version=4)
     prose = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
-    told = [
+    shown = [
         output.get("data", {}).get("text/markdown", "")
         for cell in node.cells
         for output in cell.get("outputs", [])
     ]
-    assert not [text for text in prose + told if "$" in text or r"\(" in text]
+    assert not [text for text in prose + shown if "$" in text or r"\(" in text]
 
 
 def test_every_figure_is_in_the_page_and_says_what_it_shows(html):
