@@ -31,6 +31,7 @@ def data(arguments: argparse.Namespace) -> str:
 
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
+    from helpers import config
     from helpers.report import tables
     from helpers.training import tasks
     from helpers.training.study import Study
@@ -42,8 +43,7 @@ def train(arguments: argparse.Namespace) -> str:
         for result in study.train(names, pool):
             _tell(tables.line(result))
     study.close()
-    where = "data/results" if study.official else f"build/results-{study.schedule}"
-    return f"the record of {len(names)} networks is in {where}"
+    return f"the record of {len(names)} networks is in {study.root.relative_to(config.ROOT)}"
 
 
 def trials(arguments: argparse.Namespace) -> str:
@@ -172,8 +172,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="python -m helpers", description=__doc__.split("\n")[0])
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in COMMANDS.items():
-        text = function.__doc__
-        sub = commands.add_parser(name, help=text, description=text)
+        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         if name in ("train", "trials"):
             sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
         if name in ("train", "predict"):

@@ -42,19 +42,17 @@ def test_a_page_holds_outputs_and_the_terminal_holds_what_was_said_aside(
     assert "aside" not in html.split("<body", 1)[1].replace("aside&#39;", "").split("Out[", 1)[1]
 
 
-def test_a_failing_cell_is_told_in_one_line(tmp_path):
-    node = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("1 / 0", "a cell failed with ZeroDivisionError"),
+        ("import os; os._exit(1)", "stopped before its end"),
+    ],
+)
+def test_a_notebook_that_fails_is_told_in_one_line(tmp_path, source, reason):
     path = tmp_path / "broken.ipynb"
-    nbformat.write(node, path)
-    with pytest.raises(RuntimeError, match=r"broken.ipynb: a cell failed with ZeroDivisionError"):
-        page.execute(path)
-
-
-def test_a_kernel_that_dies_is_told_in_one_line(tmp_path):
-    cell = nbformat.v4.new_code_cell("import os; os._exit(1)")
-    path = tmp_path / "dying.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    with pytest.raises(RuntimeError, match=r"dying.ipynb: stopped before its end"):
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), path)
+    with pytest.raises(RuntimeError, match=rf"broken\.ipynb: {reason}"):
         page.execute(path)
 
 

@@ -21,11 +21,13 @@ def results():
 
 
 @pytest.mark.parametrize("name", recipes.STUDY)
-def test_the_record_belongs_to_the_network_as_it_is_defined_now(results, name):
+def test_the_record_is_of_all_films_and_the_network_as_it_is_defined_now(results, name):
     recipe, facts = results[name].recipe, results[name].record.facts
     assert facts["network_digest"] == classifiers.fingerprint(recipe.builder, recipe.side), (
         f"data/results/{name} was recorded with another definition of the network: `make train`"
     )
+    assert facts["schedule"] == "full"
+    assert sum(facts["films"].values()) == len(manifest.read())
 
 
 @pytest.mark.parametrize("name", recipes.STUDY)
@@ -41,13 +43,6 @@ def test_every_validation_and_test_film_has_a_probability_from_every_seed(result
     assert table["probability"].between(0, 1).all()
 
 
-@pytest.mark.parametrize("name", recipes.STUDY)
-def test_the_record_was_made_on_all_films_with_the_full_schedule(results, name):
-    facts = results[name].record.facts
-    assert facts["schedule"] == "full"
-    assert sum(facts["films"].values()) == len(manifest.read())
-
-
 def test_every_recipe_left_a_line_in_the_ledger():
     ledger = record.openings(config.RESULTS)
     for name, recipe in recipes.STUDY.items():
@@ -58,8 +53,8 @@ def test_every_recipe_left_a_line_in_the_ledger():
 
 def test_every_scoring_that_is_explained_is_named_by_its_time_and_stands_in_the_ledger():
     ledger = record.openings(config.RESULTS)
-    told = (config.RESULTS / "README.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"\b\d\d:\d\d\b", told))
+    text = (config.RESULTS / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b\d\d:\d\d\b", text))
     assert named <= set(ledger["date"].str[11:16])
     again = ledger[ledger["recipe"].duplicated(keep=False)]
     assert set(again["date"].str[11:16]) <= named

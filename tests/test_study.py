@@ -99,18 +99,12 @@ def official(tmp_path):
 # -- settings ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("settings", [{"mode": "retrain"}, {"schedule": "long"}])
-def test_an_unknown_mode_or_schedule_is_refused(settings):
-    with pytest.raises(ValueError, match=r"is none of"):
-        Study(**settings)
-
-
-def test_an_unknown_recipe_is_refused(study, complete):
+def test_unknown_settings_and_recipes_are_refused(study, complete):
+    for settings in ({"mode": "retrain"}, {"schedule": "long"}):
+        with pytest.raises(ValueError, match=r"is none of"):
+            Study(**settings)
     with pytest.raises(ValueError, match="no recipe 'resnet'"):
         study(complete).run("resnet")
-
-
-def test_a_study_tells_its_recipes_in_order(study, complete):
     assert study(complete).names == ("dummy", "dense", "cnn_1")
 
 
@@ -164,25 +158,23 @@ def recorded(tmp_path, study, monkeypatch):
     return study(None, "replay")
 
 
-def test_replaying_reads_the_record_and_no_films(recorded):
+def test_replaying_reads_the_record_once_and_no_films(recorded):
     assert list(recorded.run("dense").history["val_loss"]) == [0.5, 0.9, 0.6]
+    assert recorded.run("dense") is recorded.run("dense")
+    with pytest.raises(RecordError, match="make train"):
+        recorded.run("dummy")
 
 
-def test_the_seed_with_the_lowest_validation_loss_is_chosen(recorded):
-    assert recorded.run("dense").chosen == 1
-
-
-def test_without_a_history_the_first_seed_is_chosen(recorded):
+def test_the_seed_with_the_lowest_validation_loss_is_chosen_or_the_first(recorded):
     result = recorded.run("dense")
+    assert result.chosen == 1
     nothing_trained = dataclasses.replace(result.record, history=pd.DataFrame())
     assert dataclasses.replace(result, record=nothing_trained).chosen == 2
 
 
-def test_scores_of_a_plain_recipe_are_its_chosen_seeds(recorded):
+def test_scores_are_the_chosen_seeds_or_the_mean_over_seeds_a_part_by_itself(recorded):
     assert list(recorded.run("dense").scores("test")["probability"]) == [0.1, 0.4]
-
-
-def test_scores_of_an_averaging_recipe_are_the_mean_over_seeds(recorded):
+    assert list(recorded.run("dense").scores("validation")["probability"]) == [0.5]
     probability = recorded.run("cnn_1").scores("test")["probability"]
     assert list(probability) == pytest.approx([0.2, 0.6])
 
@@ -193,57 +185,30 @@ def test_seeds_gives_each_seed_a_column(recorded):
     assert table.to_numpy().tolist() == [[0.1, 0.3], [0.4, 0.8]]
 
 
-def test_scores_bring_the_facts_of_each_film(recorded):
+def test_scores_bring_the_facts_of_each_film_and_pneumonia_is_the_class_1(recorded):
     scores = recorded.run("dense").scores("test")
     facts = manifest.read().set_index("film").loc[scores["film"]].reset_index()
     columns = ["film", "label", "subtype", "series", "patient"]
     pd.testing.assert_frame_equal(scores[columns], facts[columns])
-
-
-def test_pneumonia_is_the_class_1(recorded):
-    scores = recorded.run("dense").scores("test")
     assert dict(zip(scores["label"], scores["y"], strict=True)) == {"NORMAL": 0, "PNEUMONIA": 1}
 
 
-def test_parts_are_kept_apart(recorded):
-    scores = recorded.run("dense").scores("validation")
-    assert list(scores["probability"]) == [0.5]
-
-
-def test_members_are_the_kept_networks(recorded):
+def test_members_are_the_kept_networks_and_others_are_not_made_up(recorded):
     assert [model.name for model in recorded.run("cnn_1").members()] == ["cnn_1", "cnn_1"]
-
-
-def test_members_that_are_not_kept_are_not_made_up(recorded):
     with pytest.raises(RecordError, match="not kept"):
         recorded.run("dense").members()
-
-
-def test_a_result_is_read_once(recorded):
-    assert recorded.run("dense") is recorded.run("dense")
-
-
-def test_a_recipe_without_a_record_says_what_to_run(recorded):
-    with pytest.raises(RecordError, match="make train"):
-        recorded.run("dummy")
 
 
 # -- training ---------------------------------------------------------------------------------
 
 
-def test_all_recipes_and_seeds_are_trained_in_order(study, complete, trainings):
+def test_all_recipes_and_seeds_are_trained_in_order_on_training_films(
+    study, complete, trainings, tiny
+):
+    films = (tiny["part"] == "training").sum()
     assert list(study(complete).run_all()) == ["dummy", "dense", "cnn_1"]
-    assert [(name, seed, epochs) for name, seed, epochs, _ in trainings] == [
-        ("dense", 2, 2),
-        ("dense", 1, 2),
-        ("cnn_1", 1, 2),
-        ("cnn_1", 2, 2),
-    ]
-
-
-def test_only_training_films_are_trained_on(study, complete, trainings, tiny):
-    study(complete).run("dense")
-    assert {count for *_, count in trainings} == {(tiny["part"] == "training").sum()}
+    expected = [("dense", 2), ("dense", 1), ("cnn_1", 1), ("cnn_1", 2)]
+    assert trainings == [(name, seed, 2, films) for name, seed in expected]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -264,16 +229,14 @@ def test_every_film_gets_its_own_probability(study, complete, trainings):
     np.testing.assert_allclose(scores["probability"], brightness(pictures), atol=1e-6)
 
 
-def test_a_full_training_on_all_films_writes_the_official_record(
-    study, complete, trainings, official, tmp_path
+def test_a_full_training_on_all_films_writes_the_official_record_and_the_ledger(
+    study, complete, trainings, official, tmp_path, tiny
 ):
     study(complete).run_all()
     assert official() == ["cnn_1", "dense", "dummy", record.LEDGER]
     assert not list((tmp_path / "build").glob("results*"))
-
-
-def test_the_ledger_gets_a_line_a_recipe(study, complete, trainings, tmp_path, tiny):
-    study(complete).run_all()
+    kept = {path.relative_to(tmp_path / "results").as_posix() for path in tmp_path.rglob("*.keras")}
+    assert kept == {"cnn_1/seed_1.keras", "cnn_1/seed_2.keras"}  # where the recipe says so
     ledger = record.openings(tmp_path / "results")
     assert list(ledger["recipe"]) == ["dummy", "dense", "cnn_1"]
     assert set(ledger["films"]) == {(tiny["part"] == "test").sum()}
@@ -290,13 +253,7 @@ def test_any_other_training_leaves_the_official_record_alone(
     assert official() == []
     written = (tmp_path / "build" / f"results-{schedule}").glob("*/record.json")
     assert {path.parent.name for path in written} == set(RECIPES)
-
-
-def test_an_unofficial_training_is_no_opening_of_the_test_films(
-    study, incomplete, trainings, tmp_path
-):
-    study(incomplete).run_all()
-    assert list(tmp_path.rglob(record.LEDGER)) == []
+    assert list(tmp_path.rglob(record.LEDGER)) == []  # no opening of the test films
 
 
 def test_a_film_that_cannot_be_read_leaves_the_official_record_alone(
@@ -308,47 +265,34 @@ def test_a_film_that_cannot_be_read_leaves_the_official_record_alone(
     assert official() == []
 
 
-def test_what_was_trained_is_replayed(study, complete, trainings, tiny, monkeypatch):
+def test_what_was_trained_is_replayed_or_read_without_training(
+    study, complete, trainings, tiny, monkeypatch
+):
     trained = study(complete).run("cnn_1").scores("test")
+    trainings.clear()
+    read = study(complete).recorded("cnn_1").scores("test")
     monkeypatch.setattr(manifest, "read", lambda: tiny.copy())
     replayed = study(None, "replay").run("cnn_1").scores("test")
-    pd.testing.assert_frame_equal(replayed, trained)
+    for again in (read, replayed):
+        pd.testing.assert_frame_equal(again, trained)
+    assert trainings == []
 
 
-def test_the_record_tells_films_source_schedule_parameters_and_seconds(
-    study, complete, trainings, tiny
-):
-    facts = study(complete).run("cnn_1").record.facts
+def test_the_record_tells_circumstances_and_seeds_apart(study, complete, trainings, tiny):
+    result = study(complete).run("cnn_1")
+    facts = result.record.facts
     assert facts["films"] == tiny["part"].value_counts().to_dict()
     assert (facts["source"], facts["schedule"]) == (complete.source, "full")
     assert facts["parameters"] == classifiers.build("cnn_1", SIDE).count_params()
     assert facts["training_seconds"] == {"1": 10.0, "2": 10.0}
-
-
-def test_the_history_tells_seeds_apart(study, complete, trainings):
-    history = study(complete).run("dense").history
-    assert list(history["seed"]) == [2, 2, 1, 1]
-    assert list(history["epoch"]) == [1, 2, 1, 2]
-
-
-def test_networks_are_kept_only_where_the_recipe_says_so(study, complete, trainings, tmp_path):
-    study(complete).run_all()
-    kept = {path.relative_to(tmp_path / "results").as_posix() for path in tmp_path.rglob("*.keras")}
-    assert kept == {"cnn_1/seed_1.keras", "cnn_1/seed_2.keras"}
+    assert list(result.history["seed"]) == [1, 1, 2, 2]
+    assert list(result.history["epoch"]) == [1, 2, 1, 2]
 
 
 def test_the_dummy_calls_every_film_pneumonia_and_trains_no_network(study, complete, trainings):
     result = study(complete).run("dummy")
     assert set(result.scores("test")["probability"]) == {1.0}
     assert result.history.empty
-    assert trainings == []
-
-
-def test_an_earlier_record_can_be_read_without_training(study, complete, trainings):
-    trained = study(complete, schedule="short").run("dense")
-    trainings.clear()
-    read = study(complete, schedule="short").recorded("dense")
-    pd.testing.assert_frame_equal(read.scores("test"), trained.scores("test"))
     assert trainings == []
 
 
@@ -366,19 +310,15 @@ def test_a_network_is_trained_for_real_and_scores_as_recorded(study, complete, t
 
 
 @pytest.mark.parametrize("name", ["dummy", "dense"])
-@pytest.mark.parametrize("absent", ["NORMAL", "PNEUMONIA"])
-def test_training_films_of_one_class_are_refused(study, complete, trainings, name, absent):
-    table = complete.table.query("not (part == 'training' and label == @absent)")
+@pytest.mark.parametrize(
+    ("part", "absent"),
+    [("training", "NORMAL"), ("training", "PNEUMONIA"), ("validation", "NORMAL")],
+)
+def test_films_of_one_class_are_refused(study, complete, trainings, name, part, absent):
+    table = complete.table.query("not (part == @part and label == @absent)")
     films = dataset.Films("a folder", table.reset_index(drop=True))
-    with pytest.raises(FilmError, match=r"a folder: the training films hold 1 of the two classes"):
+    with pytest.raises(FilmError, match=f"a folder: the {part} films hold 1 of the two classes"):
         study(films).run(name)
-
-
-def test_validation_films_of_one_class_are_refused(study, complete, trainings):
-    table = complete.table.query("not (part == 'validation' and label == 'NORMAL')")
-    films = dataset.Films("a folder", table.reset_index(drop=True))
-    with pytest.raises(FilmError, match="the validation films hold 1 of the two classes"):
-        study(films).run("dense")
 
 
 # -- interruptions ----------------------------------------------------------------------------
@@ -398,23 +338,13 @@ def interrupted(study, complete, trainings):
     interrupt(study(complete), trainings)
 
 
-def test_finished_recipes_are_not_trained_again(interrupted, study, complete, trainings):
-    study(complete).run_all()
+def test_finished_recipes_are_taken_from_where_they_were_written_and_opened_once(
+    interrupted, study, complete, trainings, tmp_path
+):
+    results = study(complete).run_all()
     assert {name for name, *_ in trainings} == {"cnn_1"}
-
-
-def test_finished_recipes_are_taken_from_where_they_were_written(
-    interrupted, study, complete, tmp_path
-):
-    result = study(complete).run("dense")
     written = record.read(tmp_path / "results", RECIPES["dense"], manifest.digest(complete.table))
-    pd.testing.assert_frame_equal(result.record.predictions, written.predictions)
-
-
-def test_the_test_films_are_opened_once_however_often_a_study_is_interrupted(
-    interrupted, study, complete, tmp_path
-):
-    study(complete).run_all()
+    pd.testing.assert_frame_equal(results["dense"].record.predictions, written.predictions)
     assert list(record.openings(tmp_path / "results")["recipe"]) == ["dummy", "dense", "cnn_1"]
 
 
