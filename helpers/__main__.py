@@ -31,9 +31,8 @@ def data(arguments: argparse.Namespace) -> str:
 
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
-    from helpers import config
+    from helpers import config, tasks
     from helpers.report import tables
-    from helpers.training import tasks
     from helpers.training.study import Study
 
     study = Study(mode="train", schedule="short" if arguments.short else "full")

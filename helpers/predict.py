@@ -18,12 +18,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from helpers import config
+from helpers import config, tasks
 from helpers.data import dataset, images
 from helpers.evaluation import decisions, thresholds
 from helpers.models import input_check, lungs
 from helpers.models.lungs import Found
-from helpers.training import record, tasks
+from helpers.training import record
 from helpers.training.study import Study
 
 BATCH = 32  # films judged at once: memory does not grow with their number

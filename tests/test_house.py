@@ -16,6 +16,7 @@ FLOORS = (
         "config",
         "quiet",
         "storage",
+        "tasks",
         "data",
         "evaluation",
         "models",

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 
 from helpers import __main__ as command
-from helpers import predict
+from helpers import predict, tasks
 from helpers.data import dataset
-from helpers.training import recipes, record, tasks
+from helpers.training import recipes, record
 from helpers.training.recipes import Recipe
 from helpers.training.study import Study
 

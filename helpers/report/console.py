@@ -17,10 +17,9 @@ from rich.console import Console
 from rich.text import Text
 from tqdm import tqdm
 
-from helpers import config, explain, storage
+from helpers import config, explain, storage, tasks
 from helpers.plotting import decisions, style
 from helpers.predict import Answer, Predictor, films_in
-from helpers.training import tasks
 
 COLUMNS = ("path", "probability", "decision", "refer", "warnings", "error")
 HEAD = f"{'probability':>11}  {'decision':<9}  {'refer':<5}  film"

@@ -6,7 +6,6 @@ from helpers.training import (
     record,
     result,
     study,
-    tasks,
 )
 
-__all__ = ["fit", "recipes", "record", "result", "study", "tasks"]
+__all__ = ["fit", "recipes", "record", "result", "study"]

@@ -16,10 +16,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import config, storage
+from helpers import config, storage, tasks
 from helpers.data import dataset, manifest
 from helpers.models import classifiers, ensemble, lungs, views
-from helpers.training import fit, progress, recipes, record, tasks
+from helpers.training import fit, progress, recipes, record
 from helpers.training.recipes import Recipe
 from helpers.training.result import Result
 
@@ -178,7 +178,7 @@ class Study:
         failed = []
         for group in [[name] for name in names] if pool is None else [names]:
             todo, silent = [self.recipe(name) for name in group], pool is None or not self._tell
-            total = sum(len(recipe.seeds) for recipe in todo)
+            total = sum(len(recipe.seeds) for recipe in todo if recipe.epochs)
             with tqdm(desc="Trainings", total=total, disable=silent) as bar:
                 begun = [self._train(recipe, pool, bar) for recipe in todo]
                 for step in begun:
@@ -206,10 +206,11 @@ class Study:
         work = self._folder(recipe)
         with storage.alone(work.with_name(f"{work.name}.lock"), f"training {recipe.title}"):
             self._worked.append(work)
+            seeds = recipe.seeds if recipe.epochs else ()
             if (work / DONE).is_file() and (self.root / recipe.name / record.FACTS).is_file():
-                yield None  # done before this run was interrupted
+                bar.update(len(seeds))  # done before this run was interrupted
+                yield None
             else:
-                seeds = recipe.seeds if recipe.epochs else ()
                 waiting = {s: tasks.start(pool, self.member, recipe, s, work) for s in seeds}
                 yield None
                 fitted = {}
