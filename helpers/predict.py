@@ -180,7 +180,7 @@ def _judged_there(
     root: Path, threshold: float, keep: bool, here: str, films: list[tuple[str, bool]]
 ) -> list[Answer]:
     """A worker's answers to ``films``: paths from the folder ``here``, and whether they exist."""
-    paths = [os.path.join(here, name) for name, _ in films]
+    paths = [Path(here, name) for name, _ in films]
     for path, (_, there) in zip(paths, films, strict=True):
         if there and not os.path.exists(path):
             raise RuntimeError(f"{path}: a worker cannot see it; it must share the file system")

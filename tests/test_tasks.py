@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -180,8 +181,9 @@ def test_a_killed_worker_loses_no_training(cluster, study, here, tmp_path):
 
 def test_a_killed_worker_loses_no_film(cluster, monkeypatch, tmp_path):
     monkeypatch.setattr(predict, "BATCH", 4)
-    paths = list(dataset.packaged().table.query("part == 'test'")["path"].iloc[:24])
-    paths.insert(7, tmp_path / "nowhere.png")
+    paths = [Path(path) for path in dataset.packaged().table["path"].iloc[:24]]
+    (tmp_path / "broken.png").write_text("no film")
+    paths[7:7] = [tmp_path / "nowhere.png", tmp_path / "broken.png"]
     here = list(predict.predictor().answers(paths))
     with tasks.pool(dask=cluster.scheduler_address) as pool:
         answers = predict.predictor().answers(paths, pool=pool)
