@@ -33,6 +33,7 @@ test: setup lint unit notebook-check ## style, unit tests, and the notebook agai
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@for d in helpers tests benchmarks; do echo "$$d: $$(find $$d -name '*.py' ! -name sentences.py | xargs cat | wc -l) lines"; done
 
 unit: $(VENV)/installed-dask
 	$(BIN)/python -m pytest -q -n auto tests
