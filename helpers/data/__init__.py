@@ -4,10 +4,9 @@ import importlib
 from types import ModuleType
 
 from helpers.data import dataset, download, images, manifest
+from helpers.data.dataset import load, packaged
 
 LATE = ("augmentation", "generators")  # bring TensorFlow, which downloading is without
-
-__all__ = ["augmentation", "dataset", "download", "generators", "images", "manifest"]
 
 
 def __getattr__(name: str) -> ModuleType:

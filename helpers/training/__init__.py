@@ -1,11 +1,4 @@
 """Recipes, fitting, the record, the study."""
 
-from helpers.training import (
-    fit,
-    recipes,
-    record,
-    result,
-    study,
-)
-
-__all__ = ["fit", "recipes", "record", "result", "study"]
+from helpers.training import fit, recipes, record, result, study
+from helpers.training.study import Study
