@@ -215,10 +215,9 @@ def test_all_recipes_and_seeds_are_trained_in_order_on_training_films(
 def test_just_the_validation_and_test_films_are_scored(study, complete, trainings, tiny, name):
     predictions = study(complete).run(name).record.predictions
     assert set(predictions["seed"]) == set(RECIPES[name].seeds)
+    expected = tiny.loc[tiny["part"] != "training", ["film", "part"]].to_numpy().tolist()
     for _, rows in predictions.groupby("seed"):
-        found = rows[["film", "split"]].sort_values("film", ignore_index=True)
-        expected = tiny.loc[tiny["part"] != "training", ["film", "part"]]
-        assert found.to_numpy().tolist() == expected.to_numpy().tolist()
+        assert rows[["film", "split"]].sort_values("film").to_numpy().tolist() == expected
 
 
 def test_every_film_gets_its_own_probability(study, complete, trainings):
@@ -355,9 +354,14 @@ def test_other_settings_are_trained_afresh(interrupted, study, complete, trainin
     assert [seed for _, seed, *_ in trainings] == [5]
 
 
-def test_other_films_are_trained_afresh(interrupted, study, folder, tiny, trainings):
-    one = next((folder / "train" / "NORMAL").iterdir())
-    one.unlink()
+@pytest.mark.parametrize("lost", ["a film", "the build folder"])
+def test_other_films_or_a_lost_folder_are_trained_afresh(
+    interrupted, study, folder, tiny, trainings, tmp_path, lost
+):
+    if lost == "a film":
+        next((folder / "train" / "NORMAL").iterdir()).unlink()
+    else:
+        shutil.rmtree(tmp_path / "build")
     study(dataset.find(folder, tiny)).run("dense")
     assert {name for name, *_ in trainings} == {"dense"}
 
@@ -368,12 +372,6 @@ def test_a_finished_study_is_trained_afresh(study, complete, trainings):
     trainings.clear()
     study(complete).run_all()
     assert trainings == once
-
-
-def test_a_lost_build_folder_does_no_harm(interrupted, study, complete, trainings, tmp_path):
-    shutil.rmtree(tmp_path / "build")
-    study(complete).run("dense")
-    assert {name for name, *_ in trainings} == {"dense"}
 
 
 # -- several runs at once ----------------------------------------------------------------------
