@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from helpers import config
-
+# Mean width, height and bytes of the original files (data/README.md).
+ORIGINALS = {"NORMAL": (1686, 1379, 551_000), "PNEUMONIA": (1195, 820, 85_000)}
 QUALITIES = (75, 90, 93, 96, 100)  # to choose a JPEG file's length by
 
 
@@ -33,7 +33,7 @@ def enlarged(
     root.mkdir(parents=True, exist_ok=True)
     paths = []
     for label, path in zip(films["label"], films["path"], strict=True):
-        width, height, length = size or config.ORIGINALS[label]
+        width, height, length = size or ORIGINALS[label]
         with Image.open(path) as copy:
             large = copy.convert("L").resize((width, height), Image.Resampling.BICUBIC)
         paths.append(str(root / f"{Path(path).stem}.jpeg"))

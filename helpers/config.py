@@ -23,9 +23,6 @@ BUILD = ROOT / "build"
 # to it first, so that every source of a film gives (nearly) the same pixels to a network.
 SOURCE_SIZE = 224
 
-# Mean width, height and bytes of the original files (data/README.md).
-ORIGINALS = {"NORMAL": (1686, 1379, 551_000), "PNEUMONIA": (1195, 820, 85_000)}
-
 # One seed for everything that is drawn once: the split, the bootstrap, example films.
 SEED = 2018  # the year the films were published
 
@@ -43,7 +40,7 @@ TARGET_SENSITIVITY = 0.98
 # 2,000 draws put the Monte Carlo error of a 95% limit near .001, below what is printed.
 BOOTSTRAP_DRAWS = 2000
 
-# Okabe and Ito (2008), told apart with every common colour blindness and in grey:
+# Okabe and Ito (2008), distinguishable with every common colour blindness and in grey:
 # the blue is dark and the orange light.
 COLOURS = {"NORMAL": "#0072B2", "PNEUMONIA": "#E69F00"}
 SUBTYPE_COLOURS = {"normal": "#0072B2", "bacterial": "#E69F00", "viral": "#CC79A7"}

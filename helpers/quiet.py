@@ -11,14 +11,13 @@ from contextlib import contextmanager, suppress
 def standard_error() -> Iterator[None]:
     """Drop what the process writes to file descriptor 2, C++ code included."""
     kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def import_tensorflow(threads: int | None = None) -> None:

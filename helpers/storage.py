@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,21 +17,14 @@ def whole(path: Path | str) -> Iterator[Path]:
 
     A reader sees the old file or the new one, never half of either; a failed or interrupted
     block leaves ``path`` as it was and no temporary file behind. The temporary name keeps the
-    suffixes of ``path``, because Keras and matplotlib choose the format by them.
-
-    Raises:
-        OSError: the folder cannot be made or written.
+    suffixes of ``path``, because Keras and matplotlib choose the format by them. The block makes
+    the file, with the usual permissions. OSError where the folder cannot be made or written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = "".join(path.suffixes)
-    handle, name = tempfile.mkstemp(prefix=".part-", suffix=suffix, dir=path.parent)
-    os.close(handle)
-    part = Path(name)
+    part = path.with_name(f".part-{uuid.uuid4().hex}{''.join(path.suffixes)}")
     try:
         yield part
-        # mkstemp makes files private; committed files should have the usual permissions.
-        part.chmod(0o666 & ~_umask())
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
@@ -52,24 +45,13 @@ def alone(lock: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """Hold ``lock`` while the block runs; the system lets go of it when the process ends.
 
     The file itself stays: to delete a lock that others wait for would give it to two of them.
-    ``what`` says what another run is doing; for ``patience`` seconds it is waited for.
-
-    Raises:
-        BusyError: another run holds it.
+    ``what`` says what another run is doing; for ``patience`` seconds it is waited for, then
+    BusyError is raised.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(lock)
     try:
-        held.acquire(timeout=patience, poll_interval=0.01)
+        held = FileLock(lock).acquire(timeout=patience, poll_interval=0.01)
     except Timeout:
         raise BusyError(f"{lock}: another run is {what}; wait until it has ended") from None
-    try:
+    with held:
         yield
-    finally:
-        held.release()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

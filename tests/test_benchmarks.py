@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from benchmarks import common, feeding, films, prediction, replay
-from helpers import config
 from helpers.data import dataset
 from helpers.training import recipes
 
@@ -55,6 +54,6 @@ def test_memory_is_that_of_a_process_and_its_children_and_failures_are_named():
 def test_films_are_as_large_as_the_originals_and_linked_over_again(drawn, tmp_path):
     large = films.enlarged(dataset.find(drawn).table.groupby("label").head(1), tmp_path / "large")
     for label, path in zip(large["label"], large["path"], strict=True):
-        assert Image.open(path).size == config.ORIGINALS[label][:2]
+        assert Image.open(path).size == films.ORIGINALS[label][:2]
     linked = films.linked(large, tmp_path / "linked", 5)
     assert [len(list((linked / label).iterdir())) for label in large["label"]] == [3, 2]

