@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from PIL import Image
+from scipy import ndimage
 
 from helpers.evaluation.calibration import logit
 from helpers.models import views
@@ -28,12 +29,11 @@ STAGES = {"output": 0.0, "upper half": 0.5, "all": 1.0}
 def grad_cam(model: keras.Model, pictures: np.ndarray, sign: np.ndarray) -> np.ndarray:
     """Grad-CAM (Selvaraju et al. 2017) of films (n, side, side) uint8: (n, h, w), >= 0.
 
-    The last feature map of at least LEAST x LEAST (ValueError if there is none), its channels
-    weighed by the mean gradient of ``sign`` (n,) times the logit of pneumonia: with 1 what speaks
-    for pneumonia, with -1 what speaks against it.
+    The last feature map of at least LEAST x LEAST (ValueError without one), its channels weighed by
+    the mean gradient of ``sign`` (n,), 1 or -1 for or against pneumonia, times the logit.
     """
-    large = [of for of in (layer.output for layer in model.layers) if len(of.shape) == 4]
-    large = [of for of in large if of.shape[1] >= LEAST]
+    shapes = ((layer.output, layer.output.shape) for layer in model.layers)
+    large = [output for output, shape in shapes if len(shape) == 4 and shape[1] >= LEAST]
     if not large:
         raise ValueError(f"{model.name}: no feature map of {LEAST} x {LEAST} or more to explain")
     split = keras.Model(inputs=model.inputs, outputs=[large[-1], model.layers[-1].input])
@@ -56,12 +56,13 @@ def _resized(one: np.ndarray, rows: int, columns: int) -> np.ndarray:
     return np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
 
 
-def _in_box(one: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """A map of what lies in ``box`` as one of the whole film, (SIDE, SIDE)."""
-    top, bottom, left, right = (round(float(edge) * SIDE) for edge in box)
-    film = np.zeros((SIDE, SIDE), np.float32)
-    film[top:bottom, left:right] = _resized(one, bottom - top, right - left)
-    return film
+def _on_film(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Maps (n, h, w) of what lies in ``boxes`` (n, 4) as maps of the whole films."""
+    films = np.zeros((len(maps), SIDE, SIDE), np.float32)
+    for film, one, box in zip(films, maps, boxes, strict=True):
+        top, bottom, left, right = (round(float(edge) * SIDE) for edge in box)
+        film[top:bottom, left:right] = _resized(one, bottom - top, right - left)
+    return _normed(films)
 
 
 def _normed(maps: np.ndarray) -> np.ndarray:
@@ -77,15 +78,13 @@ def signs(ensemble: Ensemble, probability: np.ndarray) -> np.ndarray:
 def maps(ensemble: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
     """Grad-CAM of an ensemble's call on films (n, 224, 224) uint8, mean of its members' maps.
 
-    Each member's map counts alike, laid on the part of the film that it sees.
+    Each counts alike, laid on the part of the film that the member sees.
     """
-    seen = ensemble.seen(pictures, found)
     sign = signs(ensemble, ensemble.answers(pictures, found))
-    members = []
+    seen, members, whole = ensemble.seen(pictures, found), [], [WHOLE_FILM] * len(pictures)
     for model, view in ensemble.members:
-        boxes = [WHOLE_FILM] * len(pictures) if view in views.WHOLE else found.boxes
-        pairs = zip(grad_cam(model, seen[view], sign), boxes, strict=True)
-        members.append(_normed(np.array([_in_box(one, box) for one, box in pairs])))
+        boxes = whole if view in views.WHOLE else found.boxes
+        members.append(_on_film(grad_cam(model, seen[view], sign), boxes))
     return _normed(np.mean(members, axis=0))
 
 
@@ -95,8 +94,8 @@ def occlusion(ensemble: Ensemble, picture: np.ndarray, found: Found, row: int) -
     The fall of the call's log-odds when a part is painted in the film's mean tone (Zeiler and
     Fergus 2014). The lungs stay where ``found`` has them for film ``row``.
     """
-    tile = np.ones((1, len(picture) // TILES, len(picture) // TILES))
-    tiles = np.kron(np.eye(TILES**2).reshape(-1, TILES, TILES), tile)
+    size = len(picture) // TILES
+    tiles = np.kron(np.eye(TILES**2).reshape(-1, TILES, TILES), np.ones((1, size, size)))
     painted = np.where(tiles > 0, round(float(picture.mean())), picture)
     films = np.concatenate([picture[np.newaxis], painted]).astype(np.uint8)
     answers = ensemble.answers(films, found.of(np.repeat(row, len(films))))
@@ -113,11 +112,11 @@ def inside(maps: np.ndarray, lungs: np.ndarray) -> np.ndarray:
 
 def boxes(masks: np.ndarray) -> np.ndarray:
     """The smallest upright box around each mask (n, side, side) bool, as a mask."""
-    rows, columns = (
-        np.maximum.accumulate(hit, axis=1) & np.maximum.accumulate(hit[:, ::-1], axis=1)[:, ::-1]
-        for hit in (masks.any(axis=2), masks.any(axis=1))
-    )
-    return rows[:, :, np.newaxis] & columns[:, np.newaxis]
+    filled = np.zeros_like(masks)
+    for one, mask in zip(filled, masks, strict=True):
+        for box in ndimage.find_objects(mask.astype(int)):
+            one[box] = True
+    return filled
 
 
 def ceiling(lungs: np.ndarray, fields: int = 8) -> np.ndarray:
@@ -140,16 +139,14 @@ def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:
 def sanity_check(
     ensemble: Ensemble, pictures: np.ndarray, found: Found, share: float, seed: int
 ) -> np.ndarray:
-    """Rank correlation of each film's maps before and after randomising, mean of the members.
+    """Rank correlation of each film's maps before and after randomising, mean of the members, (n,).
 
     Each member's map at its own size, so that what it does not see counts for nothing.
     """
-    seen = ensemble.seen(pictures, found)
     sign = signs(ensemble, ensemble.answers(pictures, found))
-    members = []
+    seen, members = ensemble.seen(pictures, found), []
     for model, view in ensemble.members:
-        before = grad_cam(model, seen[view], sign)
-        after = grad_cam(randomised(model, share, seed), seen[view], sign)
-        ranks = [pd.DataFrame(of.reshape(len(of), -1)).rank(axis=1) for of in (before, after)]
-        members.append(ranks[0].corrwith(ranks[1], axis=1).fillna(0))  # none where one is constant
+        pair = (grad_cam(m, seen[view], sign) for m in (model, randomised(model, share, seed)))
+        before, after = (pd.DataFrame(of.reshape(len(of), -1)).rank(axis=1) for of in pair)
+        members.append(before.corrwith(after, axis=1).fillna(0))  # none where one is constant
     return np.mean(members, axis=0)

@@ -41,7 +41,7 @@ def test_the_box_surrounds_both_lungs_with_a_margin_and_never_leaves_the_film(to
 @pytest.mark.parametrize("mask", [0 * LUNGS, 0 * LUNGS + 1, two_lungs(0.5, 0.6)])
 def test_what_cannot_be_a_pair_of_lungs_gives_no_box_and_the_whole_film_is_taken(mask):
     assert lungs.box(mask) is None
-    answer = np.repeat(mask[np.newaxis, ..., np.newaxis], 3, axis=0)
+    answer = np.tile(mask[..., np.newaxis], (3, 1, 1, 1))
     network = SimpleNamespace(predict=lambda batches, verbose: answer)
     found = lungs.find(network, np.zeros((3, 224, 224), np.uint8))
     assert not found.ok.any()
@@ -67,8 +67,7 @@ def test_dice_and_loss_of_known_masks():
 
 
 def test_opacities_lie_on_the_lungs_only_and_are_the_same_each_time():
-    small = np.full((8, lungs.SIDE, lungs.SIDE), 40, np.uint8)
-    outline = np.repeat(LUNGS[np.newaxis] > 0, 8, axis=0)
+    small, outline = np.full((8, *LUNGS.shape), 40, np.uint8), np.tile(LUNGS > 0, (8, 1, 1))
     clouded = lungs.opaque(small, outline)
     assert (clouded[~outline] == 40).all()
     assert (clouded[outline] > 80).any()
@@ -85,9 +84,8 @@ def test_the_package_has_masks_for_training_validation_and_test_films():
 
 
 def test_a_short_training_learns_to_tell_lung_from_not():
-    films = np.repeat((40 + 160 * (1 - LUNGS))[np.newaxis], 16, axis=0).astype(np.uint8)
-    drawn = np.repeat(LUNGS[np.newaxis], 16, axis=0).astype(np.uint8)
-    done = []
+    drawn, done = np.tile(LUNGS, (16, 1, 1)).astype(np.uint8), []
+    films = 40 + 160 * (1 - drawn)
     model = lungs.fit(films, drawn, epochs=8, on_epoch=done.append)
     loss = model.history.history["loss"]
     assert done == [1] * len(loss) == [1] * 8

@@ -78,13 +78,11 @@ def versions(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, pd.DataF
 
 def reliability(scores: pd.DataFrame) -> pd.DataFrame:
     """Films by probability (BINS): said (mean), value (share with pneumonia), low, high, films."""
-    rows = {}
-    for number, films in scores.groupby(np.digitize(scores["probability"], BINS[1:-1])):
-        rows[f"{BINS[number]:g} to {BINS[number + 1]:g}"] = {
-            "said": films["probability"].mean(),
-            **metrics.proportion(films["y"] == 1, films["patient"]),
-            "films": len(films),
-        }
+    rows, bins = {}, np.digitize(scores["probability"], BINS[1:-1])
+    for number, films in scores.groupby(bins):
+        sick = metrics.proportion(films["y"] == 1, films["patient"])
+        said = {"said": films["probability"].mean(), **sick, "films": len(films)}
+        rows[f"{BINS[number]:g} to {BINS[number + 1]:g}"] = said
     return pd.DataFrame(rows).T.astype({"films": int})
 
 

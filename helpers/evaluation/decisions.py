@@ -61,9 +61,7 @@ def _estimates(values: np.ndarray, index: Sequence[float], name: str) -> pd.Data
     return pd.DataFrame(rows, ["value", "low", "high"], pd.Index(index, name=name)).T
 
 
-def cost_curve(
-    scores: pd.DataFrame, stakes: Stakes, thresholds: Sequence[float] = THRESHOLDS
-) -> pd.DataFrame:
+def cost_curve(scores: pd.DataFrame, stakes: Stakes, thresholds: Sequence[float]) -> pd.DataFrame:
     """Expected cost of the errors per 1,000 children at each threshold: value, low, high."""
     missed, alarmed = _error_rates(scores, thresholds)
     sick, well = stakes.prevalence * missed, (1 - stakes.prevalence) * alarmed
@@ -73,24 +71,20 @@ def cost_curve(
 
 def baseline_costs(stakes: Stakes) -> dict[str, float]:
     """Cost per 1,000 children without a network: calling everybody, calling nobody."""
-    return {
-        "call everybody": 1000 * (1 - stakes.prevalence) * stakes.alarm,
-        "call nobody": 1000 * stakes.prevalence * stakes.miss,
-    }
+    sick, well = 1000 * stakes.prevalence, 1000 * (1 - stakes.prevalence)
+    return {"call everybody": well * stakes.alarm, "call nobody": sick * stakes.miss}
 
 
-def net_benefit(
-    scores: pd.DataFrame, prevalence: float, thresholds: Sequence[float] = THRESHOLDS
-) -> pd.DataFrame:
-    """Decision curve (Vickers and Elkin 2006): value, low, high, and everybody treated.
+def net_benefit(scores: pd.DataFrame, prevalence: float) -> pd.DataFrame:
+    """Decision curve (Vickers and Elkin 2006) over THRESHOLDS: value, low, high, everybody treated.
 
     Children found less children alarmed, these weighed by the odds of the threshold. ``scores``
     must hold probabilities calibrated for ``prevalence``; nobody treated is 0.
     """
-    missed, alarmed = _error_rates(scores, thresholds)
-    odds = np.asarray(thresholds) / (1 - np.asarray(thresholds))
+    missed, alarmed = _error_rates(scores, THRESHOLDS)
+    odds = THRESHOLDS / (1 - THRESHOLDS)
     benefit = prevalence * (1 - missed) - (1 - prevalence) * alarmed * odds
-    table = _estimates(benefit, thresholds, "threshold")
+    table = _estimates(benefit, THRESHOLDS, "threshold")
     return table.assign(everybody=prevalence - (1 - prevalence) * odds)
 
 
@@ -127,23 +121,15 @@ def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:
 
 
 def agreement(members: pd.DataFrame) -> np.ndarray:
-    """How little the members' log-odds spread on each film, (n,): more is more certain.
-
-    ``members`` holds a column of probabilities a member.
-    """
+    """How little the log-odds of ``members`` (columns) spread on each film, (n,), as certainty."""
     return -np.std(calibration.logit(members), axis=1)
 
 
-def referral_curve(
-    scores: pd.DataFrame, threshold: float, certain: np.ndarray, shares: Sequence[float] = SHARES
-) -> pd.DataFrame:
-    """Accuracy on the films decided, by the share referred: value, low, high, films.
-
-    The least certain films are referred first.
-    """
+def referral_curve(scores: pd.DataFrame, threshold: float, certain: np.ndarray) -> pd.DataFrame:
+    """Accuracy on the rest, by the share referred, least certain first: value, low, high, films."""
     right = (scores["probability"] >= threshold) == (scores["y"] == 1)
     rank, rows = np.argsort(np.argsort(-certain, kind="stable")), {}
-    for share in shares:
+    for share in SHARES:
         decided = rank < round((1 - share) * len(rank))
         accuracy = metrics.bootstrap_mean(right, scores["patient"], weights=decided)
         rows[share] = {**accuracy, "films": decided.sum()}

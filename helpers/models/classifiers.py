@@ -134,21 +134,24 @@ def cnn_5(side: int) -> keras.Model:
     return keras.Model(inputs=film, outputs=sick, name="cnn_5")
 
 
-def _convolve(x: keras.KerasTensor, filters: int, size: int, strides: int = 1) -> keras.KerasTensor:
-    """Convolution without bias, then batch normalisation, which brings its own.
+def convolve(
+    x: keras.KerasTensor, filters: int, size: int = 3, strides: int = 1, relu: bool = True
+) -> keras.KerasTensor:
+    """Convolution without bias, then batch normalisation, which brings its own, and ReLU.
 
     Momentum .9: an epoch has little more than a hundred steps, over which Keras's default of
     .99 would lag behind the weights.
     """
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
-    return layers.BatchNormalization(momentum=0.9)(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.ReLU()(x) if relu else x
 
 
 def _residual(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
     """Two 3 x 3 convolutions beside a shortcut, halving the side (He et al. 2016)."""
-    shortcut = _convolve(layers.AveragePooling2D(pool_size=2, padding="same")(x), filters, size=1)
-    x = layers.ReLU()(_convolve(x, filters, size=3, strides=2))
-    x = _convolve(x, filters, size=3)
+    shortcut = layers.AveragePooling2D(pool_size=2, padding="same")(x)
+    shortcut = convolve(shortcut, filters, size=1, relu=False)
+    x = convolve(convolve(x, filters, strides=2), filters, relu=False)
     return layers.ReLU()(layers.Add()([x, shortcut]))
 
 
@@ -160,7 +163,7 @@ def final(side: int) -> keras.Model:
     """
     film = keras.Input(shape=(side, side, 1), name="film")
     x = layers.Rescaling(scale=1 / 255)(film)
-    x = layers.ReLU()(_convolve(x, filters=24, size=5, strides=2))
+    x = convolve(x, filters=24, size=5, strides=2)
     for filters in (24, 48, 96, 192):
         x = _residual(x, filters)
     x = layers.GlobalAveragePooling2D()(x)

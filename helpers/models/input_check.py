@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import textwrap
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -24,6 +24,7 @@ from helpers import config
 from helpers.data import generators
 from helpers.data.augmentation import Augmentation
 from helpers.models import lungs
+from helpers.models.classifiers import convolve
 
 NAME = "gate"  # of the record's folder
 SIDE = 64
@@ -43,16 +44,13 @@ def network() -> keras.Model:
     film = keras.Input(shape=(SIDE, SIDE, 1), name="film")
     x = layers.Rescaling(scale=1 / 255)(film)
     for filters in (16, 32, 48, 32):
-        x = lungs.convolve(x, filters, strides=2)
+        x = convolve(x, filters, strides=2)
     x = layers.Dropout(0.3)(layers.Flatten()(x))
     x = layers.Dropout(0.3)(layers.Dense(48, activation="relu")(x))
     return keras.Model(film, layers.Dense(len(KINDS), activation="softmax", name="kind")(x))
 
 
-# What is no film, made of one: a function of a film (SIDE, SIDE) uint8 that gives another picture.
-Maker = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-
+# What is no film is made of one: each takes a film (SIDE, SIDE) uint8 and gives another picture.
 def turned(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """On its side or upside down, sometimes mirrored or inverted as well."""
     film = np.rot90(film, k=rng.integers(1, 4))
@@ -115,9 +113,7 @@ def doubled(film: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 # How many of each for a hundred films.
-MAKERS: dict[Maker, int] = {
-    turned: 90, torn: 30, magnified: 20, noise: 20, page: 20, drawing: 20, doubled: 20
-}  # fmt: skip
+MAKERS = {turned: 90, torn: 30, magnified: 20, noise: 20, page: 20, drawing: 20, doubled: 20}
 
 
 def lesson(films: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,12 +193,11 @@ def learn(films: pd.DataFrame, pictures: np.ndarray) -> tuple[keras.Model, dict[
 
     ``films`` needs part, ``pictures`` (n, s, s) uint8 in its order. Returns network and facts.
     """
-    part, start = films["part"].to_numpy(), time.perf_counter()
+    part, start = films["part"], time.perf_counter()
     model = fit(pictures[part == "training"])
-    seconds = round(time.perf_counter() - start, 1)
-    # A film of less probability is refused.
+    seconds, test = round(time.perf_counter() - start, 1), pictures[part == "test"]
     let_in = kinds(model, pictures[part == "validation"])[:, 0]
-    least, test = round(float(np.quantile(let_in, REFUSED)), 6), pictures[part == "test"]
+    least = round(float(np.quantile(let_in, REFUSED)), 6)  # a film of less is refused
     return model, {
         "threshold": least,
         "parameters": model.count_params(),

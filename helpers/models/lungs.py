@@ -20,6 +20,7 @@ from scipy import ndimage
 
 from helpers.data import augmentation, dataset, generators
 from helpers.data.augmentation import Augmentation
+from helpers.models.classifiers import convolve
 
 NAME, SIDE = "lungs", 128  # of the record's folder; of the films it sees
 LEAST_MASKS = 50  # fewer drawn masks are not worth learning from
@@ -39,16 +40,9 @@ def masks(films: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Lung masks drawn of some ``films``: their rows (m,), masks (m, 224, 224) bool."""
     folder = dataset.packaged_folder().with_name("pneumonia_masks")
     drawn = {path.stem: path for path in folder.rglob("*.png")}
-    stems = [Path(film).stem for film in films["film"]]
-    rows = np.array([row for row, stem in enumerate(stems) if stem in drawn], dtype=int)
-    read = [np.asarray(Image.open(drawn[stems[row]]).convert("L")) > 127 for row in rows]
-    return rows, np.array(read, dtype=bool).reshape(len(rows), 224, 224)
-
-
-def convolve(x: keras.KerasTensor, filters: int, strides: int = 1) -> keras.KerasTensor:
-    """A 3 x 3 convolution, normalised, with ReLU."""
-    x = layers.Conv2D(filters, kernel_size=3, strides=strides, padding="same", use_bias=False)(x)
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    paths = [drawn.get(Path(film).stem) for film in films["film"]]
+    read = [np.asarray(Image.open(path).convert("L")) > 127 for path in paths if path]
+    return np.flatnonzero(paths), np.array(read, dtype=bool).reshape(-1, 224, 224)
 
 
 def network() -> keras.Model:
@@ -95,15 +89,14 @@ def opacify(pictures: tf.Tensor, lung: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def training_batches(films: np.ndarray, drawn: np.ndarray, seed: int) -> tf.data.Dataset:
     """Endless changed batches of films and masks (m, SIDE, SIDE) uint8; a function of ``seed``."""
 
-    def changed(step: tf.Tensor, pair: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def changed(step: tf.Tensor, both: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Move film and mask together, paint opacities, change the tone."""
-        film, mask = (tf.cast(one, tf.float32) for one in pair)
         draw = tf.stack([seed, 1000 + 32 * tf.cast(step, tf.int32)])
-        both = augmentation.augment(tf.concat([film, mask * 255.0], axis=-1), CHANGE, draw) / 255.0
-        film, mask = opacify(both[..., :1], both[..., 1:], draw), tf.round(both[..., 1:])
-        return augmentation.augment(film * 255.0, TONE, draw), mask
+        film, mask = tf.split(augmentation.augment(both, CHANGE, draw) / 255.0, 2, axis=-1)
+        film = opacify(film, mask, draw)
+        return augmentation.augment(film * 255.0, TONE, draw), tf.round(mask)
 
-    pairs = tf.data.Dataset.from_tensor_slices((films[..., np.newaxis], drawn[..., np.newaxis]))
+    pairs = tf.data.Dataset.from_tensor_slices(np.stack([films, drawn * 255], axis=-1))
     pairs = pairs.shuffle(len(films), seed=seed).batch(BATCH).repeat().enumerate()
     return generators.steady(pairs.map(changed).prefetch(2))
 
@@ -222,7 +215,7 @@ def learn(
     small = resized(pictures[rows], SIDE)
     outline = resized(drawn.astype(np.uint8) * 255, SIDE) > 127
     judged = films[["film", "part"]].iloc[rows].reset_index(drop=True)
-    own = (judged["part"] == "training").to_numpy()
+    own = judged["part"] == "training"
     model = fit(small[own], outline[own].astype(np.uint8), epochs, on_epoch)
     return model, judged.assign(
         dice=dice(outline, segment(model, small) >= 0.5),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage
@@ -15,21 +13,15 @@ from helpers.models.lungs import Found
 RIM = 0.03
 RING = 0.125  # of the side, on each: what the border ring alone keeps
 
-
-def film(picture: np.ndarray, found: Found | None, row: int, side: int) -> np.ndarray:
-    """The whole film."""
-    return lungs.cut(picture, lungs.WHOLE_FILM, side)
-
-
-def box(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
-    """The box around both lungs, stretched to a square."""
-    return lungs.cut(picture, found.boxes[row], side)
-
-
-def equalised(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
-    """The box with its grey levels spread evenly: no tone of an X-ray unit is left."""
-    cut = Image.fromarray(box(picture, found, row, side))
-    return np.asarray(ImageOps.equalize(cut), dtype=np.uint8)
+VIEWS = {
+    "film": "the whole film",
+    "box": "the box around both lungs, stretched to a square",
+    "equalised": "the box, its grey levels spread evenly: no tone of an X-ray unit is left",
+    "lungs_only": "the box, all but the lungs blacked out",
+    "without_lungs": "the film, the lungs blacked out",
+    "ring": "the border of the film, its middle blacked out",
+}
+WHOLE = ("film", "ring")  # can be had without finding the lungs first
 
 
 def blackened(picture: np.ndarray, found: Found, row: int, inside: bool) -> np.ndarray:
@@ -40,41 +32,27 @@ def blackened(picture: np.ndarray, found: Found, row: int, inside: bool) -> np.n
     return np.where(lung == inside, 0, picture).astype(np.uint8)
 
 
-def lungs_only(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
-    """The box with all but the lungs blacked out."""
-    return lungs.cut(blackened(picture, found, row, inside=False), found.boxes[row], side)
-
-
-def without_lungs(picture: np.ndarray, found: Found, row: int, side: int) -> np.ndarray:
-    """The film with the lungs blacked out."""
-    return film(blackened(picture, found, row, inside=True), found, row, side)
-
-
-def ring(picture: np.ndarray, found: Found | None, row: int, side: int) -> np.ndarray:
-    """The border of the film, its middle blacked out."""
-    width = round(RING * len(picture))
-    kept = picture.copy()
-    kept[width:-width, width:-width] = 0
-    return film(kept, found, row, side)
-
-
-View = Callable[[np.ndarray, Found, int, int], np.ndarray]
-VIEWS: dict[str, View] = {
-    view.__name__: view for view in (film, box, equalised, lungs_only, without_lungs, ring)
-}
-# Views that can be had without finding the lungs first.
-WHOLE = ("film", "ring")
+def _view(view: str, film: np.ndarray, found: Found | None, row: int, side: int) -> np.ndarray:
+    """One film (s, s) uint8, in row ``row`` of ``found``, in one of VIEWS: (side, side) uint8."""
+    if view in ("lungs_only", "without_lungs"):
+        film = blackened(film, found, row, inside=view == "without_lungs")
+    if view == "ring":
+        width = round(RING * len(film))
+        film = film.copy()
+        film[width:-width, width:-width] = 0
+    boxed = view in ("box", "equalised", "lungs_only")
+    cut = lungs.cut(film, found.boxes[row] if boxed else lungs.WHOLE_FILM, side)
+    return np.asarray(ImageOps.equalize(Image.fromarray(cut))) if view == "equalised" else cut
 
 
 def apply(view: str, pictures: np.ndarray, found: Found | None, side: int) -> np.ndarray:
     """Films (n, s, s) uint8 as a network with this view sees them: (n, side, side) uint8.
 
-    Raises:
-        ValueError: an unknown view, or lungs that were not looked for.
+    ValueError for an unknown view, or lungs that were not looked for.
     """
     if view not in VIEWS:
         raise ValueError(f"no view {view!r}; there are {', '.join(VIEWS)}")
     if found is None and view not in WHOLE:
         raise ValueError(f"the view {view!r} needs the lungs, which were not looked for")
-    seen = [VIEWS[view](picture, found, row, side) for row, picture in enumerate(pictures)]
+    seen = [_view(view, film, found, row, side) for row, film in enumerate(pictures)]
     return np.array(seen, dtype=np.uint8).reshape(len(pictures), side, side)
