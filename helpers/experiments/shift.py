@@ -29,7 +29,6 @@ TARGETS = {
     "sensitivity": (0.960, 0.970),
     "specificity": (0.870, 0.910),
 }
-AGAIN = "again"  # folder of the record's repetition, made to see whether it repeats
 # Of the margin's propensity; finer ones would hold hardly a normal validation film.
 BINS = (0.0, 0.05, 0.2, 0.5, 0.8, 0.95, 1.0)
 
@@ -42,6 +41,8 @@ def films() -> pd.DataFrame:
 
 def groups(table: pd.DataFrame) -> pd.DataFrame:
     """Acquisition groups of the training films: films, children, pneumonia, marks and tones."""
+    table = table[table["part"] == "training"]
+    table = table.assign(height=table["marker_height"].where(table["marker"] > 0))
     columns = {
         "films": ("film", "size"),
         "children": ("patient", "nunique"),
@@ -51,8 +52,7 @@ def groups(table: pd.DataFrame) -> pd.DataFrame:
         "black": ("black", "mean"),
         "median tone": ("tone_50", "median"),
     }
-    table = table.assign(height=table["marker_height"].where(table["marker"] > 0))
-    return table[table["part"] == "training"].groupby("group").agg(**columns)
+    return table.groupby("group").agg(**columns)
 
 
 def background_evidence(table: pd.DataFrame) -> pd.DataFrame:
@@ -64,8 +64,8 @@ def background_evidence(table: pd.DataFrame) -> pd.DataFrame:
         else:
             scores = trials.scores(name)
         by_seed = scores[scores["role"] == "validation"].groupby("seed")
-        seeds = [metrics.estimate(of, 0.5).loc["AUROC"] for _, of in by_seed]
-        rows[title] = sorted(seeds, key=lambda one: one["value"])[len(seeds) // 2]
+        seeds = pd.DataFrame([metrics.estimate(of, 0.5).loc["AUROC"] for _, of in by_seed])
+        rows[title] = seeds.sort_values("value").iloc[len(seeds) // 2]
     return pd.DataFrame(rows).T
 
 
@@ -110,11 +110,10 @@ def operating_points(result: Result) -> pd.DataFrame:
         f"{thresholds.SENSITIVITY:.0%} of validation films": least,
         "customary": 0.5,
     }
-    test, shown = result.scores("test"), ["accuracy", "sensitivity", "specificity"]
-    rows = {
-        name: metrics.written(metrics.estimate(test, cut))[shown] for name, cut in points.items()
-    }
-    return pd.DataFrame(rows).T.assign(threshold=pd.Series(points).round(3))
+    test = result.scores("test")
+    rows = {name: metrics.written(metrics.estimate(test, cut)) for name, cut in points.items()}
+    table = pd.DataFrame(rows).T[["accuracy", "sensitivity", "specificity"]]
+    return table.assign(threshold=pd.Series(points).round(3))
 
 
 def measure_flips(
@@ -127,13 +126,13 @@ def measure_flips(
     networks = [Study(results=root).run(name).ensemble() for name in names]
     ready = bench.prepare(films, root)
     rows, before, tables = ready.rows("test"), {}, []
+    facts = ready.table.iloc[rows][["part", "label"]]
     for change in (bench.PLAIN, *perturbations.COUNTERFACTUALS):
         changed = ready.changed(change, rows)
         for network in networks:
             called = network.answers(*changed) >= network.threshold
-            flipped = called != before.setdefault(network.title, called)
-            facts = ready.table.iloc[rows][["part", "label"]].assign(network=network.title)
-            tables.append(facts.assign(change=change, flips=flipped))
+            flips = called != before.setdefault(network.title, called)
+            tables.append(facts.assign(network=network.title, change=change, flips=flips))
     keys = ["network", "part", "label", "change"]
     flips = pd.concat(tables[len(networks) :]).groupby(keys, sort=False)["flips"]
     return flips.agg(films="size", flips="sum").reset_index()
@@ -148,19 +147,20 @@ def explained(before: pd.DataFrame, after: pd.DataFrame, threshold: float) -> pd
     """
     margin = acquisition.read()["margin"]
     old, new = (scores[scores["y"] == 0].join(margin, on="film") for scores in (before, after))
-    bins = [np.digitize(normal["margin"], BINS[1:-1]) for normal in (old, new)]
-    ours, theirs = (np.bincount(one, minlength=len(BINS) - 1) / len(one) for one in bins)
-    lift = np.divide(theirs, ours, out=np.zeros(len(ours)), where=ours > 0)[bins[0]]
+    ours, theirs = (np.histogram(of["margin"], BINS)[0] / len(of) for of in (old, new))
+    lift = np.divide(theirs, ours, out=np.zeros(len(ours)), where=ours > 0)
+    weight = lift[np.digitize(old["margin"], BINS[1:-1])]
+
+    def specificity(normal: pd.DataFrame, weight: np.ndarray | None = None) -> dict[str, float]:
+        spared = normal["probability"] < threshold
+        return metrics.bootstrap_mean(spared, normal["patient"], weight)
+
     rows = {
-        "validation films": (old, None),
-        "validation films, with the test films' margins": (old, lift),
-        "test films": (new, None),
+        "validation films": specificity(old),
+        "validation films, with the test films' margins": specificity(old, weight),
+        "test films": specificity(new),
     }
-    specificity = {
-        name: metrics.bootstrap_mean(normal["probability"] < threshold, normal["patient"], weight)
-        for name, (normal, weight) in rows.items()
-    }
-    return pd.DataFrame(specificity).T
+    return pd.DataFrame(rows).T
 
 
 def errors(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:

@@ -21,25 +21,22 @@ from helpers.training import fit, recipes, record
 from helpers.training.recipes import MILD, MILD_AND_LOOK, Recipe
 
 FOLDER = "trials"
-# Small and short, so that three seeds take three to four minutes on two cores.
-BASE = Recipe(
+# The residual network by its last epoch and with the final one's changes of tone; small and short,
+# so that three seeds take three to four minutes on two cores.
+BASE = replace(
+    recipes.RESIDUAL,
     name="base",
+    was="",
     title="Base: lungs cut out, 96 pixels",
     network="final",
     side=96,
     view="box",
-    optimizer="adamw",
-    learning_rate=2e-3,
     epochs=10,
-    cosine=True,
     warmup_epochs=1,
-    weight_decay=1e-2,
-    label_smoothing=0.05,
-    class_weights="balanced",
-    patience=None,
     take="last",
     augmentation=MILD_AND_LOOK,
-    seeds=(1, 2, 3),
+    average=False,
+    keep_weights=False,
 )
 # Movements nearly as in the first study, less its upside-down films.
 ROUGH = replace(MILD_AND_LOOK, rotation=30, shift=0.12, zoom=0.25, mirror=True)
@@ -113,9 +110,11 @@ def run(trial: Recipe, bench: Bench, root: Path, build: Path) -> None:
         scores = table[~learn].assign(seed=seed, probability=answer(seen[~learn]))
         cut = thresholds.operating_threshold(scores, thresholds.SENSITIVITY, scores["weight"])
         before = answer(seen[steer]) >= cut
-        after = {change: answer(films) >= cut for change, films in changed.items()}
-        flips[str(seed)] = {change: float(np.mean(of != before)) for change, of in after.items()}
-        answers.append(scores[record.COLUMNS])
+        flips[str(seed)] = {
+            change: float(np.mean((answer(films) >= cut) != before))
+            for change, films in changed.items()
+        }
+        answers.append(scores)
         histories.append(fitted.history.assign(seed=seed))
         seconds[str(seed)] = fitted.seconds
     facts = {
@@ -136,9 +135,7 @@ def run_all(
 ) -> None:
     """Run the trials ``names`` (all if none) unless recorded; ``tell`` gets a line before each.
 
-    Raises:
-        ValueError: there is no such trial.
-        FilmError: the films at hand are not the full set.
+    ValueError where there is no such trial; FilmError where the films are not the full set.
     """
     if unknown := set(names) - set(TRIALS):
         raise ValueError(f"no trial {', '.join(unknown)}; there are {', '.join(TRIALS)}")
@@ -179,31 +176,14 @@ def by_seed() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def decided() -> dict[str, bool]:
-    """Whether each trial (title) was finished before the final network saw test films.
-
-    Trials that were finished later fill the table and decided nothing.
-    """
-    ledger = record.openings(config.RESULTS).set_index("recipe_digest")["date"]
-    opened = ledger.loc[[recipes.get("final").digest()]].min()
-    return {trial.title: read(name).facts["date"] < opened for name, trial in TRIALS.items()}
-
-
 def summary(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Means of ``by_seed`` (rows trials), best stress AUROC first; its spread; ``decided``."""
+    """Means of ``by_seed`` (rows trials), best stress AUROC first; its spread; ``decided``.
+
+    ``decided``: finished before the final network saw test films. Later ones decided nothing.
+    """
     grouped = seeds.drop(columns="seed").groupby("trial")
     table = grouped.mean().assign(spread=grouped["stress AUROC"].std())
-    table["decided"] = table.index.map(decided())
+    ledger = record.openings(config.RESULTS).set_index("recipe_digest")["date"]
+    dates = {trial.title: read(name).facts["date"] for name, trial in TRIALS.items()}
+    table["decided"] = table.index.map(dates) < ledger.loc[[recipes.get("final").digest()]].min()
     return table.sort_values("stress AUROC", ascending=False)
-
-
-def averaging() -> pd.DataFrame:
-    """Figures of the mean of a trial's seeds less the seeds' mean figures: a row a trial."""
-    rows = {}
-    for name, trial in TRIALS.items():
-        seeds = scores(name).groupby("seed")
-        single = pd.DataFrame([acquisition.stress_figures(of) for _, of in seeds]).mean()
-        mean = np.mean([of["probability"] for _, of in seeds], axis=0)
-        together = seeds.get_group(trial.seeds[0]).assign(probability=mean)
-        rows[trial.title] = pd.Series(acquisition.stress_figures(together)) - single
-    return pd.DataFrame(rows).T

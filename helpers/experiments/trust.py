@@ -43,22 +43,21 @@ def titles() -> dict[str, str]:
     return {name: recipes.get(name).title for name in (REFERENCE, "final")}
 
 
-def train_reference(films: dataset.Films, root: Path, build: Path) -> None:
+def train_reference(bench: Bench, root: Path, build: Path) -> None:
     """Train the seed of CNN 5 that counts again and keep its weights, unless that is done."""
-    if (root / FOLDER / REFERENCE / "record.json").is_file():
+    if (root / FOLDER / REFERENCE / record.FACTS).is_file():
         return
     recipe, seed = recipes.get(REFERENCE), Study(results=root).run(REFERENCE).chosen
-    films, seen = dataset.load(films, recipe.side)
-    table = films.table.assign(y=(films.table["label"] == "PNEUMONIA").astype(int))
-    learn, steer = (table["part"].eq(part).to_numpy() for part in ("training", "validation"))
-    data = [(seen[part], table["y"].to_numpy()[part]) for part in (learn, steer)]
+    seen, y = lungs.resized(bench.pictures, recipe.side), bench.table["y"].to_numpy()
+    learn, steer = (bench.rows(part) for part in ("training", "validation"))
+    data = [(seen[rows], y[rows]) for rows in (learn, steer)]
     fitted = fit.fit(recipe, seed, *data, build / REFERENCE)
-    scores = table[steer].assign(probability=ensemble.predict(fitted.model, seen[steer]))
+    said = ensemble.predict(fitted.model, seen[steer])
     facts = {
         "recipe_digest": recipe.digest(),
         "network_digest": classifiers.fingerprint(recipe.builder, recipe.side),
         "seed": seed,
-        "threshold": operating_threshold(scores),
+        "threshold": operating_threshold(bench.table.iloc[steer].assign(probability=said)),
         "training_seconds": fitted.seconds,
         **record.circumstances(),
     }
@@ -78,30 +77,19 @@ def measure_changes(
 ) -> dict[str, pd.DataFrame]:
     """Each network's probability (columns: CHANGES) for each test film (rows).
 
-    What is done is kept under ``build``; an interrupted run goes on there.
+    What is done is kept under ``build``, a file a change; an interrupted run goes on there.
     """
-    rows = bench.rows("test")
-    films = bench.table["film"].iloc[rows]
-    kept = {name: build / f"{name}.csv" for name in networks}
-    tables = {
-        name: pd.read_csv(path, index_col="film") if path.is_file() else pd.DataFrame(index=films)
-        for name, path in kept.items()
-    }
+    rows, said = bench.rows("test"), {}
     for number, change in enumerate(CHANGES, start=1):
-        if all(change in table for table in tables.values()):
-            continue
-        tell(f"change {number} of {len(CHANGES)}: {change}")
-        changed = bench.changed(change, rows)
-        for name, network in networks.items():
-            tables[name][change] = network.answers(*changed).round(5)
-            storage.write_text(kept[name], tables[name].to_csv(lineterminator="\n"))
-    return {name: table[list(CHANGES)] for name, table in tables.items()}
-
-
-def _maps(method: str, network: Ensemble, films: np.ndarray, found: lungs.Found) -> np.ndarray:
-    if method == "Grad-CAM":
-        return explain.maps(network, films, found)
-    return np.array([explain.occlusion(network, f, found, row) for row, f in enumerate(films)])
+        kept = build / f"{change}.csv"
+        if not kept.is_file():
+            tell(f"change {number} of {len(CHANGES)}: {change}")
+            changed = bench.changed(change, rows)
+            table = pd.DataFrame({n: of.answers(*changed).round(5) for n, of in networks.items()})
+            storage.write_text(kept, table.to_csv(index=False, lineterminator="\n"))
+        said[change] = pd.read_csv(kept)
+    wide = pd.concat(said, axis=1).set_index(bench.table["film"].iloc[rows])
+    return {name: wide.xs(name, axis=1, level=1) for name in networks}
 
 
 def measure_maps(bench: Bench, networks: Networks, tell: Tell) -> pd.DataFrame:
@@ -114,19 +102,23 @@ def measure_maps(bench: Bench, networks: Networks, tell: Tell) -> pd.DataFrame:
     """
     drawn, masks = lungs.masks(bench.table)
     outlines = lungs.resized(masks.astype(np.uint8) * 255, lungs.SIDE) > 127
-    measured = []
-    for outline, rows in (("drawn", drawn), ("found", bench.rows("test"))):
+    test, measured = bench.rows("test"), []
+    for outline, rows, masks, methods in (
+        ("drawn", drawn, outlines, explain.METHODS),
+        ("found", test, bench.found.masks[test], explain.METHODS[:1]),
+    ):
         films, found = bench.pictures[rows], bench.found.of(rows)
-        masks = outlines if outline == "drawn" else found.masks
         areas = {"inside": masks, "boxed": explain.boxes(masks)}
         lung, box = (area.mean(axis=(1, 2)) for area in areas.values())
         facts = bench.table.iloc[rows][["film", "part"]].assign(outline=outline, lung=lung, box=box)
-        methods = explain.METHODS if outline == "drawn" else explain.METHODS[:1]
         for (name, network), method in itertools.product(networks.items(), methods):
             tell(f"{method} of {network.title} on {len(rows)} films, lungs {outline}")
             called = network.answers(films, found) >= network.threshold
-            maps = _maps(method, network, films, found)
-            shares = {share: explain.inside(maps, area) for share, area in areas.items()}
+            if method == "Grad-CAM":
+                maps = explain.maps(network, films, found)
+            else:
+                maps = [explain.occlusion(network, f, found, row) for row, f in enumerate(films)]
+            shares = {to: explain.inside(np.asarray(maps), area) for to, area in areas.items()}
             measured.append(facts.assign(network=name, method=method, called=called, **shares))
     return pd.concat(measured, ignore_index=True).round(4)
 
@@ -149,13 +141,12 @@ def measure_sanity_check(bench: Bench, networks: Networks, tell: Tell) -> pd.Dat
 def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
     """Measure and record all of the above for the two networks; resumes.
 
-    Raises:
-        FilmError: the films at hand are not the full set.
-        RecordError: the final network or the network that finds lungs is not recorded.
+    FilmError where the films are not the full set; RecordError where the final network or the
+    network that finds lungs is not recorded.
     """
     bench, folder = prepare(films, root), root / FOLDER
     tell("CNN 5, trained again for its weights")
-    train_reference(films, root, build)
+    train_reference(bench, root, build)
     networks, opened = ensembles(root), build / "opened"
     if not opened.is_file():
         seed = record.read_facts(folder, REFERENCE)["seed"]
@@ -164,8 +155,8 @@ def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
         storage.write_text(opened, "")
     for name, of in ((SANITY_CHECK, measure_sanity_check), (MAPS, measure_maps)):
         if not (folder / name).is_file():
-            table = of(bench, networks, tell)
-            storage.write_text(folder / name, table.to_csv(index=False, lineterminator="\n"))
+            table = of(bench, networks, tell).to_csv(index=False, lineterminator="\n")
+            storage.write_text(folder / name, table)
     for name, table in measure_changes(bench, networks, build, tell).items():
         storage.write_text(folder / f"{name}.csv", table.to_csv(lineterminator="\n"))
     return folder
@@ -174,15 +165,11 @@ def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
 def check(root: Path = config.RESULTS, films: dataset.Films | None = None) -> str:
     """Score the test films with every kept member; say how far it is from the record.
 
-    Nothing is learnt that the record does not say already, so the ledger gets no line.
-
-    Raises:
-        FilmError: not all test films are at hand.
-        RuntimeError: a probability differs from the recorded one by more than TOLERANCE.
+    Nothing is learnt that the record does not say already, so the ledger gets no line. FilmError
+    where test films are missing; RuntimeError where a probability is off by more than TOLERANCE.
     """
-    final = Study(results=root).run("final")
+    final, films = Study(results=root).run("final"), films or dataset.at_hand()
     recipe, recorded = final.recipe, final.seeds("test")
-    films = dataset.at_hand() if films is None else films
     table = films.table[films.table["film"].isin(recorded.index)].reset_index(drop=True)
     if len(table) < len(recorded):
         raise dataset.FilmError(
@@ -192,8 +179,8 @@ def check(root: Path = config.RESULTS, films: dataset.Films | None = None) -> st
     test, seen = Study(films=dataset.Films(films.source, table), results=root).pictures(recipe)
     members = zip(recipe.seeds, final.members(), strict=True)
     said = {s: ensemble.predict(m, seen[recipe.view_of(s)], recipe.mirrored) for s, m in members}
-    differences = pd.DataFrame(said) - recorded.loc[test.table["film"]].to_numpy()
-    worst = np.abs(differences.to_numpy()).max()
+    wanted = recorded.loc[test.table["film"], list(said)].to_numpy()
+    worst = np.abs(np.column_stack(list(said.values())) - wanted).max()
     if not worst <= TOLERANCE:  # nor may it be no number
         raise RuntimeError(
             f"the committed final network differs from its record by up to {worst:.2g}; "
@@ -232,10 +219,10 @@ def scores(name: str, root: Path = config.RESULTS) -> dict[str, pd.DataFrame]:
 def robustness(name: str, threshold: float, root: Path = config.RESULTS) -> pd.DataFrame:
     """AUROC, sensitivity, specificity under each (corruption, strength); 0 is the film as it is."""
     points = {change: metrics.point(of, threshold) for change, of in scores(name, root).items()}
-    rows = {(corruption, 0): points[PLAIN] for corruption, _ in CORRUPTED.values()}
-    rows |= {key: points[change] for change, key in CORRUPTED.items()}
-    table = pd.DataFrame(rows).T[["AUROC", "sensitivity", "specificity"]].sort_index()
-    return table.rename_axis(index=["corruption", "strength"])
+    rows = {key: points[change] for change, key in CORRUPTED.items()}
+    rows |= {(corruption, 0): points[PLAIN] for corruption, _ in rows}
+    table = pd.DataFrame(rows).T.rename_axis(index=["corruption", "strength"])
+    return table[["AUROC", "sensitivity", "specificity"]].sort_index()
 
 
 def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
@@ -258,13 +245,11 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
 
 def ablations() -> pd.DataFrame:
     """AUROC, decisions that flip, films called sick (network, figure) after each ablation."""
-    columns, changes = {}, [PLAIN, *ABLATIONS]
+    columns = {}
     for name, title in titles().items():
-        cut, scored = thresholds()[name], scores(name)
-        called = answers(name)[changes] >= cut
-        table = pd.DataFrame(
-            {"AUROC": {c: metrics.point(scored[c], cut)["AUROC"] for c in changes}}
-        )
+        called = answers(name)[[PLAIN, *ABLATIONS]] >= thresholds()[name]
+        points = {c: metrics.point(of, 0.5) for c, of in scores(name).items() if c in called}
+        table = pd.DataFrame(points).T[["AUROC"]].loc[called.columns]
         flips = called.ne(called[PLAIN], axis=0).mean()
         columns[title] = table.assign(flips=flips, **{"called sick": called.mean()})
     return pd.concat(columns, axis=1)
@@ -273,29 +258,28 @@ def ablations() -> pd.DataFrame:
 def error_films(result: Result, shown: pd.Series, count: int = 12) -> pd.DataFrame:
     """The most confident errors on test films among those that may be shown, worst first.
 
-    ``shown`` is a bool by film name. Columns of ``scores`` with certainty and remark.
+    ``shown`` is a bool by film name. Columns of ``scores`` with certainty, and remark: what can
+    be measured of a film that may explain its error.
     """
     scored = result.scores("test")
     scored["certainty"] = decisions.certainty(scored, result.threshold)
     wrong = (scored["probability"] >= result.threshold) != (scored["y"] == 1)
     worst = scored[wrong & scored["film"].map(shown).eq(True)].nlargest(count, "certainty")
     facts = acquisition.read()
-    trained = facts[facts["part"] == "training"]
-    return worst.assign(remark=[_remark(facts.loc[film], trained) for film in worst["film"]])
-
-
-def _remark(film: pd.Series, trained: pd.DataFrame) -> str:
-    """What can be measured of one film that may explain an error."""
-    place = (trained[["sharpness", "tone_50"]] < film[["sharpness", "tone_50"]]).mean()
-    holds = {
-        f"group {film['group']:.0f}": True,
-        "blurred": place["sharpness"] < 0.1,
-        "sharp": place["sharpness"] > 0.9,
-        "dark": place["tone_50"] < 0.1,
-        "pale": place["tone_50"] > 0.9,
-        "sick surround": film["margin"] > 0.5,
-    }
-    return ", ".join(remark for remark, true in holds.items() if true)
+    ours, trained = facts.loc[worst["film"]], facts[facts["part"] == "training"]
+    ranks = {c: np.searchsorted(np.sort(trained[c]), ours[c]) for c in ("sharpness", "tone_50")}
+    place = pd.DataFrame(ranks, index=ours.index) / len(trained)
+    holds = pd.DataFrame(
+        {
+            "blurred": place["sharpness"] < 0.1,
+            "sharp": place["sharpness"] > 0.9,
+            "dark": place["tone_50"] < 0.1,
+            "pale": place["tone_50"] > 0.9,
+            "sick surround": ours["margin"] > 0.5,
+        }
+    )
+    remark = "group " + ours["group"].astype(str) + holds.dot(", " + holds.columns)
+    return worst.assign(remark=remark.to_numpy())
 
 
 def maps(root: Path = config.RESULTS) -> pd.DataFrame:

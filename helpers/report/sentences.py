@@ -13,7 +13,7 @@ import pandas as pd
 from helpers import config, explain
 from helpers.data import manifest
 from helpers.evaluation import decisions, metrics, thresholds
-from helpers.experiments import bench, trust
+from helpers.experiments import bench, trials, trust
 from helpers.experiments import shift as dataset_shift
 from helpers.models import lungs
 from helpers.report import tables
@@ -21,6 +21,8 @@ from helpers.shortcuts import acquisition, perturbations
 from helpers.training import record
 from helpers.training.recipes import Recipe
 from helpers.training.study import Result, Study
+
+AGAIN = "again"  # folder of the record's repetition, made to see whether it repeats
 
 
 def _of_hundred(right: float) -> str:
@@ -621,6 +623,18 @@ def trials_told(table: pd.DataFrame) -> str:
     )
 
 
+def averaging() -> pd.DataFrame:
+    """Figures of the mean of a trial's seeds less the seeds' mean figures: a row a trial."""
+    rows = {}
+    for name, trial in trials.TRIALS.items():
+        seeds = trials.scores(name).groupby("seed")
+        single = pd.DataFrame([acquisition.stress_figures(of) for _, of in seeds]).mean()
+        mean = np.mean([of["probability"] for _, of in seeds], axis=0)
+        together = seeds.get_group(trial.seeds[0]).assign(probability=mean)
+        rows[trial.title] = pd.Series(acquisition.stress_figures(together)) - single
+    return pd.DataFrame(rows).T
+
+
 def averaging_told(gains: pd.DataFrame) -> str:
     """On how many trials averaging over seeds helped, and by how much."""
     told = []
@@ -720,7 +734,7 @@ def targets_told(test: pd.DataFrame) -> str:
 
 def repeated_told(result: Result, root: Path = config.RESULTS) -> str:
     """How near a second training of lungs and members, from start to end, comes to the record."""
-    other = Study(results=root / dataset_shift.AGAIN).run(result.recipe.name)
+    other = Study(results=root / AGAIN).run(result.recipe.name)
     first, second = (metrics.written(one.estimate("test")) for one in (result, other))
     names = ("AUROC", "accuracy", "sensitivity", "specificity")
     told = ", ".join(f"{name} {second[name]} against {first[name]}" for name in names)

@@ -1,8 +1,5 @@
 """What an image gives away besides the disease, and how it may be disturbed."""
 
-from helpers.shortcuts import (
-    acquisition,
-    perturbations,
-)
+from helpers.shortcuts import acquisition, perturbations
 
 __all__ = ["acquisition", "perturbations"]

@@ -56,15 +56,12 @@ def marker(film: np.ndarray) -> tuple[slice, slice] | None:
     zone = np.zeros(film.shape, dtype=bool)
     zone[:150, :60] = True
     parts, _ = ndimage.label((hat > 60) & zone, structure=np.ones((3, 3)))
-    sizes = np.bincount(parts.ravel())[1:]
-    letters = [
-        (hat[place].max(), place)
-        for size, place in zip(sizes, ndimage.find_objects(parts), strict=True)
-        if 5 <= place[0].stop - place[0].start <= 28
-        and 2 <= place[1].stop - place[1].start <= 16
-        and size >= 8
-    ]
-    return max(letters, key=lambda letter: letter[0])[1] if letters else None
+    letters = []
+    for number, place in enumerate(ndimage.find_objects(parts), start=1):
+        height, width = (edge.stop - edge.start for edge in place)
+        if 5 <= height <= 28 and 2 <= width <= 16 and (parts[place] == number).sum() >= 8:
+            letters.append(place)
+    return max(letters, key=lambda place: hat[place].max(), default=None)
 
 
 def top_hat(film: np.ndarray) -> np.ndarray:
@@ -78,10 +75,10 @@ def features(film: np.ndarray) -> dict[str, float]:
     side, place, grey = len(film), marker(film), film.astype(np.float32)
     found = dict.fromkeys(MARGIN[:6], 0.0)
     if place is not None:
-        rows, columns = place
-        values = (1, rows.stop - rows.start, columns.stop - columns.start)
-        middle = ((rows.start + rows.stop) / 2 / side, (columns.start + columns.stop) / 2 / side)
-        found = dict(zip(MARGIN[:6], (*values, *middle, film[place].max()), strict=True))
+        (top, bottom), (left, right) = ((edge.start, edge.stop) for edge in place)
+        middle = ((top + bottom) / 2 / side, (left + right) / 2 / side)
+        values = (1, bottom - top, right - left, *middle, film[place].max())
+        found = dict(zip(MARGIN[:6], values, strict=True))
     strips = (grey[:6], grey[-6:], grey[:, :6], grey[:, -6:])
     found |= dict(zip(MARGIN[6:10], map(np.median, strips), strict=True))
     found |= {"black": (film < 8).mean(), "white": (film > 247).mean()}
@@ -99,18 +96,12 @@ def groups(table: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
     films; groups are numbered from 1 by the number of training films in them, largest first.
     """
     seen = (table["part"] == "training").to_numpy()
-    columns = [*MARGIN, *PICTURE]
-    scale = StandardScaler().fit(known.loc[seen, columns])
-    spread = scale.transform(known[columns])
+    features = known[[*MARGIN, *PICTURE]]
+    spread = StandardScaler().fit(features[seen]).transform(features)
     kinds = KMeans(GROUPS, n_init=10, random_state=config.SEED).fit(spread[seen])
     number = kinds.predict(spread)
     order = np.argsort(-np.bincount(number[seen], minlength=GROUPS))
     return np.argsort(order)[number] + 1
-
-
-def margin_matrix(pictures_32: np.ndarray, known: pd.DataFrame) -> np.ndarray:
-    """Two outermost pixels of films (n, 32, 32) and their margin features, as (n, columns)."""
-    return np.hstack([dataset.border(pictures_32, 2) / 255, known[list(MARGIN)].to_numpy()])
 
 
 def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
@@ -120,7 +111,7 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     by patient), test films that of a model fitted on all official training films. Among films of
     value e a share of about e has pneumonia.
     """
-    y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
+    y = (table["label"] == "PNEUMONIA").to_numpy(int)
     known = (table["part"] != "test").to_numpy()
     trees = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=6, min_samples_leaf=40, l2_regularization=5, random_state=0
@@ -128,12 +119,11 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=config.SEED)
     data = {"X": margin[known], "y": y[known], "groups": table.loc[known, "patient"]}
     unseen = cross_val_predict(trees, **data, cv=folds, method="predict_proba")[:, 1]
-    value = np.empty(len(y))
-    value[known] = platt(unseen, y[known], unseen)
+    scores = np.empty(len(y))
+    scores[known] = unseen
     if not known.all():
-        trees.fit(margin[known], y[known])
-        value[~known] = platt(unseen, y[known], trees.predict_proba(margin[~known])[:, 1])
-    return value
+        scores[~known] = trees.fit(margin[known], y[known]).predict_proba(margin[~known])[:, 1]
+    return platt(unseen, y[known], scores)
 
 
 def platt(scores: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -161,10 +151,8 @@ def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     """
     y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
     against = (table["part"] == "training").to_numpy() & (overlap_weights(y, margin) > 0.5)
-    patients = table.loc[against, "patient"].drop_duplicates()
-    chosen = pd.concat(
-        [found.iloc[::2] for _, found in patients.groupby(table.loc[patients.index, "label"])]
-    )
+    patients = table.loc[against, ["patient", "label"]].drop_duplicates("patient")
+    chosen = patients["patient"][patients.groupby("label").cumcount() % 2 == 0]
     return table["patient"].isin(chosen).to_numpy() & (table["part"] == "training").to_numpy()
 
 
@@ -178,7 +166,8 @@ def measure(films: dataset.Films) -> pd.DataFrame:
     with ThreadPoolExecutor() as pool:
         known = pd.DataFrame(list(pool.map(features, pictures)))
     table = films.table[["film", "part", "label", "patient"]].reset_index(drop=True)
-    margin = propensity(table, margin_matrix(lungs.resized(pictures, 32), known))
+    edge = dataset.border(lungs.resized(pictures, 32), width=2) / 255
+    margin = propensity(table, np.hstack([edge, known[list(MARGIN)].to_numpy()]))
     facts = {"group": groups(table, known), "margin": margin.round(4)}
     measured = table[["film", "part"]].assign(**facts, held_out=held_out(table, margin))
     return pd.concat([measured, known.round(3)], axis=1)
@@ -210,16 +199,12 @@ def stress_figures(scores: pd.DataFrame) -> dict[str, float]:
     ``scores`` needs y, probability, weight and role; "validation" counts validation films
     alike, "stress" validation and held-out films by their weight.
     """
-    plain = scores[scores["role"] == "validation"].assign(weight=1.0)
-    found = {}
+    plain, found = scores[scores["role"] == "validation"].assign(weight=1.0), {}
     for name, films in (("validation", plain), ("stress", scores)):
-        cut = thresholds.operating_threshold(films, thresholds.SENSITIVITY, films["weight"])
-        called = films["probability"] >= cut
-        well = films["y"] == 0
-        found[f"{name} AUROC"] = sk.roc_auc_score(
-            films["y"], films["probability"], sample_weight=films["weight"]
-        )
-        found[f"{name} specificity"] = float(
-            1 - np.average(called[well], weights=films.loc[well, "weight"])
+        y, p, weight = (films[column] for column in ("y", "probability", "weight"))
+        cut = thresholds.operating_threshold(films, thresholds.SENSITIVITY, weight)
+        found[f"{name} AUROC"] = sk.roc_auc_score(y, p, sample_weight=weight)
+        found[f"{name} specificity"] = sk.recall_score(
+            y, p >= cut, pos_label=0, sample_weight=weight
         )
     return found

@@ -91,8 +91,7 @@ STORAGE_ERRORS: dict[str, Callable[..., np.ndarray]] = {
 def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
     """Films (n, 224, 224) uint8 with one corruption; the position in the array is the number.
 
-    Raises:
-        ValueError: an unknown corruption, or a strength it does not have.
+    ValueError for an unknown corruption, or a strength it does not have.
     """
     known = CORRUPTIONS | STORAGE_ERRORS
     if name not in known:
