@@ -3,18 +3,22 @@
 from matplotlib.pyplot import show
 
 from helpers.plotting.data import (
+    acquisition_groups,
     class_balance,
+    counterfactuals,
     examples,
     film,
     films,
     films_per_patient,
     mean_films,
+    outlines,
+    views_shown,
 )
 from helpers.plotting.decisions import (
     ablations,
-    answer,
     cost_curve,
     decision_curve,
+    errors_by_kind,
     maps,
     predictive_values,
     referral_curve,
@@ -27,18 +31,11 @@ from helpers.plotting.results import (
     comparison,
     confusion,
     network,
+    ranks,
     roc_and_pr,
     seed_difference,
     story,
-    validation_against_test,
-)
-from helpers.plotting.shortcuts import (
-    acquisition_groups,
-    counterfactuals,
-    errors_by_kind,
-    outlines,
-    ranks,
     trials,
-    views_shown,
+    validation_against_test,
 )
 from helpers.plotting.style import use_style

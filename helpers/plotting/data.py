@@ -1,6 +1,8 @@
-"""Figures of the films: examples, means, counts."""
+"""Figures of the films: examples, means, counts, acquisition groups, and what networks see."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,8 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers import config
+from helpers.models import views
+from helpers.models.lungs import Found
 from helpers.plotting import style
 from helpers.plotting.style import Array, Panel, Panels
+from helpers.shortcuts import perturbations
 
 LUNG = "#56B4E9"  # sky blue of the same palette: neither class, nor the final network
 MAP = "inferno"  # even in brightness, so that it reads in grey as well
@@ -124,3 +129,57 @@ def films_per_patient(table: pd.DataFrame, ax: Panel = None) -> Axes:
     ax.set(title=title, xlabel="films of one patient", ylabel="patients (logarithmic)")
     ax.margins(y=0.12)
     return ax
+
+
+def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
+    """So many of the films, the sick with their share, or fewer where there are not as many."""
+    wanted = {"NORMAL": count - round(share * count), "PNEUMONIA": round(share * count)}
+    return pd.concat(
+        rows.sample(min(wanted[label], len(rows)), random_state=config.SEED)
+        for label, rows in films.groupby("label")
+    )
+
+
+def acquisition_groups(
+    table: pd.DataFrame, pictures: Array, groups: pd.DataFrame, axes: Panels = None
+) -> Array:
+    """A row of ten training films a group, framed by class, as many sick as ``groups`` says."""
+    shares, each = groups["pneumonia"], 10
+    span = f"{shares.min():.0%} to {shares.max():.0%} show pneumonia"
+    title = f"Sorted by acquisition, not by disease: {span}"
+    axes = style.panels(axes, len(shares), each, 0.92 * len(shares), title)
+    known = table.reset_index(drop=True).query("part == 'training'")
+    known = known.drop_duplicates(["group", "patient"])
+    for row, (group, share) in enumerate(shares.items()):
+        drawn, first = in_shares(known[known["group"] == group], each, share), each * row
+        films(pictures[drawn.index], axes=axes[first : first + each], label=drawn["label"])
+        axes[first].set_ylabel(f"group {group}\n{share:.0%} sick", fontsize=9)
+    return axes
+
+
+def views_shown(pictures: Array, found: Found, axes: Panels = None) -> Array:
+    """Films (rows) as the trials' networks are shown them (columns)."""
+    names = ("film", "ring", "without_lungs", "box", "lungs_only")
+    captions = ["the film", "its border ring", "all but the lungs", "the lungs cut out"]
+    captions += ["all but lungs blacked out"] + [""] * len(names) * (len(pictures) - 1)
+    seen = [views.apply(name, pictures, found, config.SOURCE_SIZE) for name in names]
+    rows = np.concatenate(list(zip(*seen, strict=True)))
+    return films(rows, 5, "What the witnesses were shown", axes=axes, caption=captions)
+
+
+def outlines(
+    pictures: Array, found: Found, labels: Sequence[str], title: str, axes: Panels = None
+) -> Array:
+    """Films with the outline and the box of the lungs that were found."""
+    alt = f"{len(pictures)} chest films; both lungs were found in {np.sum(found.ok)} of them"
+    drawn = {"label": labels, "mask": found.masks, "box": found.boxes}
+    return films(pictures, 6, title, alt, axes, **drawn)
+
+
+def counterfactuals(film: Array, donor: Array, axes: Panels = None) -> Array:
+    """One film, its donor, and the film with each thing taken from the donor."""
+    changes = perturbations.COUNTERFACTUALS.items()
+    made = {"the film": film, "the donor": donor}
+    made |= {f"donor's {name}": change(film, donor) for name, change in changes}
+    title = "The same lungs from another acquisition group"
+    return films(list(made.values()), len(made), title, axes=axes, caption=list(made))

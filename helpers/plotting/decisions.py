@@ -14,7 +14,6 @@ from helpers import config
 from helpers.evaluation.metrics import short
 from helpers.models.lungs import Found
 from helpers.plotting import data, style
-from helpers.plotting.results import network_styles
 from helpers.plotting.style import Array, Panel, Panels, Tables
 from helpers.shortcuts import perturbations
 
@@ -64,7 +63,7 @@ def decision_curve(tables: Tables, ax: Panel = None) -> Axes:
     reach = ends if len(useful) else "nowhere"
     (ax,) = style.panels(ax, 1, 1, 3.8)
     ax.set_title(f"Better than treating all or none beyond doubt: {reach}")
-    for name, line in network_styles(list(tables)).items():
+    for name, line in style.network_styles(list(tables)).items():
         style.curve(ax, tables[name], label=name, **line)
     ax.plot(everybody, color=config.FAINT, ls="--", label="treat everybody")
     style.reference(ax, y=0, color=config.INK, lw=0.8, label="treat nobody")
@@ -112,13 +111,28 @@ def robustness(tables: Tables, metric: str = "AUROC", axes: Panels = None) -> Ar
     title = f"The final network's lowest {metric} is {low} ({worst}, strength {strength})"
     axes = style.panels(axes, 2, 4, 4.4, title, sharex=True, sharey=True)
     for ax, name in zip(axes, perturbations.CORRUPTIONS, strict=True):
-        for network, line in network_styles(list(tables)).items():
+        for network, line in style.network_styles(list(tables)).items():
             ax.plot(tables[network].loc[name, metric], "o", ms=3.5, label=network, **line)
         ax.set_title(name, loc="center", fontsize=11, fontweight="normal")
     axes[0].legend(loc="lower left")
     axes[0].figure.supxlabel("strength (0: the film as it is)")
     axes[0].figure.supylabel(f"{metric}, test films")
     return axes
+
+
+def errors_by_kind(table: pd.DataFrame, ax: Panel = None) -> Axes:
+    """Share called rightly and number of films, a row a kind (level 1) by what it is one (0)."""
+    (ax,) = style.panels(ax, 1, 1, 0.36 * len(table) + 0.9)
+    sick = table.index.get_level_values(1).str.match("bacteria|vir|pneumonia")
+    colours = np.where(sick, config.COLOURS["PNEUMONIA"], config.COLOURS["NORMAL"])
+    style.intervals(ax, table.set_axis(table.index.map(": ".join)), colours)
+    for row, films in enumerate(table["films"]):
+        ax.annotate(f"{films:.0f} films", (1.03, row), va="center", fontsize=9, color=style.GREY)
+    worst = table[table["films"] >= 20]["value"].idxmin()[1]
+    ax.set_title(f"Weakest of the kinds with 20 films or more: {worst}")
+    ax.set_xlabel("share called rightly, 95% interval")
+    ax.set_xlim(min(0.5, table["low"].min()) - 0.03, 1.16)
+    return ax
 
 
 def ablations(made: Mapping[str, Array], says: Mapping[str, Mapping], axes: Panels = None) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,11 +12,13 @@ from sklearn import metrics as sk
 
 from helpers import config
 from helpers.evaluation import metrics as evaluation
+from helpers.evaluation.metrics import short
 from helpers.plotting import style
 from helpers.plotting.style import Array, Panel, Panels, Tables
 from helpers.training.study import Result
 
 METRICS = ["AUROC", "accuracy", "sensitivity", "specificity"]
+TRIALS = ["validation AUROC", "stress AUROC", "stress specificity"]
 # What the story shows of each network, and what it is called there.
 STORY = {"AUROC": "AUROC", "specificity": "specificity at the threshold"}
 
@@ -92,7 +93,7 @@ def before_and_after(
             p = scores.loc[scores["y"] == y, "probability"]
             look = {"label": label, "color": config.COLOURS[label], "alpha": 0.65}
             ax.hist(p, np.linspace(0, 1, 41), weights=np.full(len(p), 1 / len(p)), **look)
-        label = f"threshold {evaluation.short(threshold, 2)}"
+        label = f"threshold {short(threshold, 2)}"
         style.reference(ax, x=threshold, color=config.INK, ls="--", label=label)
         alarms = (scores.loc[scores["y"] == 0, "probability"] >= threshold).mean()
         ax.set_title(f"{name}, {part}: {alarms:.0%} of the normal films above the threshold")
@@ -102,15 +103,6 @@ def before_and_after(
     # Once for both, and below, where the threshold's line does not strike it through.
     axes[1].legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.3))
     return axes
-
-
-def network_styles(names: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Line style a network: greys that darken along the story, the last one in the accent."""
-    shades = np.linspace(0.75, 0.15, len(names) + 1)[1:]
-    dashes = itertools.cycle(("-", "--", "-.", ":"))
-    drawn = zip(names, shades, dashes, strict=False)
-    styles = {name: {"color": f"{grey:.2f}", "ls": dash, "lw": 1.4} for name, grey, dash in drawn}
-    return styles | {names[-1]: {"color": config.ACCENT, "ls": "-", "lw": 2.6}}
 
 
 def _across(estimates: Tables, metric: str) -> pd.DataFrame:
@@ -128,13 +120,13 @@ def roc_and_pr(scores: Tables, thresholds: Mapping[str, float], axes: Panels = N
     """ROC and precision-recall curves of all networks, a dot at each operating point."""
     axes = style.panels(axes, 1, 2, 4.2)
     areas = {name: sk.roc_auc_score(s["y"], s["probability"]) for name, s in scores.items()}
-    for name, line in network_styles(list(scores)).items():
+    for name, line in style.network_styles(list(scores)).items():
         y, p = scores[name]["y"], scores[name]["probability"]
         fpr, tpr, _ = sk.roc_curve(y, p)
         precision, recall, _ = sk.precision_recall_curve(y, p)
         at = evaluation.point(scores[name], thresholds[name])
         dot = {"marker": "o", "ms": 5, "color": line["color"]}
-        axes[0].plot(fpr, tpr, label=f"{name}  {evaluation.short(areas[name])}", **line)
+        axes[0].plot(fpr, tpr, label=f"{name}  {short(areas[name])}", **line)
         axes[0].plot(1 - at["specificity"], at["sensitivity"], **dot)
         axes[1].plot(recall, precision, **line)
         axes[1].plot(at["sensitivity"], at["precision"], **dot)
@@ -166,7 +158,7 @@ def comparison(estimates: Tables, title: str = "", axes: Panels = None) -> Array
             place = (value - table["low"].min()) / span if span else 0.5
             side = "left" if place < 0.1 else "right" if place > 0.9 else "center"
             look = {"textcoords": "offset points", "ha": side, "fontsize": 9, "color": colour}
-            ax.annotate(evaluation.short(value), (value, row), (0, 6), **look)
+            ax.annotate(short(value), (value, row), (0, 6), **look)
     axes[0].figure.supxlabel("value with 95% interval (bootstrap over patients)")
     return axes
 
@@ -176,12 +168,12 @@ def validation_against_test(validation: Tables, test: Tables, axes: Panels = Non
     axes = style.panels(axes, 1, 3, 3.8)
     for ax, metric in zip(axes, ("AUROC", "sensitivity", "specificity"), strict=True):
         before, after = (_across(estimates, metric) for estimates in (validation, test))
-        for position, (name, line) in enumerate(network_styles(list(test)).items()):
+        for position, (name, line) in enumerate(style.network_styles(list(test)).items()):
             x = np.array([0, 1]) + 0.03 * (position - len(test) / 2)
             pair = pd.DataFrame([before.loc[name], after.loc[name]])
             _with_limits(ax, x, pair, ms=4, elinewidth=0.8, label=name, **line)
         drop = (before["value"] - after["value"]).mean()
-        size = f"{'falls' if drop > 0 else 'rises'} {evaluation.short(abs(drop))}"
+        size = f"{'falls' if drop > 0 else 'rises'} {short(abs(drop))}"
         ax.set_title(f"{metric}\n{size} on average", loc="center")
         ax.set_xticks([0, 1], ["validation", "test"])
         ax.set_xlim(-0.35, 1.35)
@@ -200,7 +192,7 @@ def story(validation: Tables, test: Tables, axes: Panels = None) -> Array:
         _with_limits(ax, names, after, label="test films", color=config.ACCENT, **line)
         gap = {"color": config.FAINT, "alpha": 0.15, "lw": 0}
         ax.fill_between(names, before["value"], after["value"], **gap)
-        promised, kept = (evaluation.short(table["value"].iloc[-1]) for table in (before, after))
+        promised, kept = (short(table["value"].iloc[-1]) for table in (before, after))
         ax.set(title=f"{names[-1]}: {promised} promised, {kept} kept", ylabel=label)
         ax.set_ylim(None, 1.01)
         ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
@@ -213,7 +205,7 @@ def story_finding(validation: Tables, test: Tables) -> str:
     parts = []
     for metric, place in (("AUROC", "in AUROC"), ("specificity", "at the threshold")):
         gaps = [validation[n].loc[metric, "value"] - test[n].loc[metric, "value"] for n in test]
-        first, last = (evaluation.short(gap) for gap in (gaps[0], gaps[-1]))
+        first, last = (short(gap) for gap in (gaps[0], gaps[-1]))
         verb = "narrows" if gaps[-1] < gaps[0] / 2 else "stays wide"
         parts.append(f"{verb} {place} ({first} to {last})")
     return f"The gap {parts[0]}; it {parts[1]}"
@@ -236,3 +228,32 @@ def seed_difference(seeds: Tables, difference: pd.DataFrame, axes: Panels = None
     axes[1].set_xlabel(f"{second} minus {first}, 95% interval")
     axes[1].set_title(f"Clear of zero (dark): {', '.join(difference.index[clear]) or 'none'}")
     return axes
+
+
+def trials(seeds: pd.DataFrame, order: Sequence[str], chosen: str, axes: Panels = None) -> Array:
+    """Each trial's seeds (dots) and mean (bar) on ordinary and on stress validation."""
+    axes = style.panels(axes, 1, 3, 0.3 * len(order) + 1.3, sharey=True)
+    colours = {name: config.ACCENT if name == chosen else config.INK for name in order}
+    bar = {"marker": "|", "markersize": 14, "markeredgewidth": 2.5, "linestyle": "none"}
+    for ax, metric in zip(axes, TRIALS, strict=True):
+        drawn = {"y": "trial", "order": order, "hue": "trial", "palette": colours, "ax": ax}
+        sns.stripplot(seeds, x=metric, alpha=0.5, jitter=False, legend=False, **drawn)
+        sns.pointplot(seeds, x=metric, errorbar=None, legend=False, **drawn, **bar)
+        span = np.ptp(seeds.groupby("trial")[metric].mean())
+        ax.set_title(f"{metric}\nspans {short(span)}", loc="center")
+        ax.set(xlabel="", ylabel="")
+    axes[0].figure.supxlabel("dot: one training, bar: their mean")
+    return axes
+
+
+def ranks(table: pd.DataFrame, ax: Panel = None) -> Axes:
+    """AUROC of each network (row) on validation, stress validation and test films, by lines."""
+    spans = [short(span) for span in table.max() - table.min()]
+    title = "Validation spreads the networks over {}, stress over {}, the test over {}"
+    (ax,) = style.panels(ax, 1, 1, 4.0)
+    ax.set(title=title.format(*spans), ylabel="AUROC", xlim=(-0.2, 2.75))
+    for name, line in style.network_styles(list(table.index)).items():
+        ax.plot(range(3), table.loc[name], marker="o", label=name, **line)
+    ax.set_xticks(range(3), ["validation films", "stress validation", "test films"])
+    ax.legend(loc="upper right")
+    return ax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -90,3 +91,12 @@ def intervals(ax: Axes, table: pd.DataFrame, colours: Sequence[str]) -> None:
         ax.plot(facts["value"], row, "o", color=colour, ms=6)
     ax.set_yticks(range(len(table)), table.index)
     ax.set_ylim(len(table) - 0.5, -0.7)
+
+
+def network_styles(names: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Line style a network: greys that darken along the story, the last one in the accent."""
+    shades = np.linspace(0.75, 0.15, len(names) + 1)[1:]
+    dashes = itertools.cycle(("-", "--", "-.", ":"))
+    drawn = zip(names, shades, dashes, strict=False)
+    styles = {name: {"color": f"{grey:.2f}", "ls": dash, "lw": 1.4} for name, grey, dash in drawn}
+    return styles | {names[-1]: {"color": config.ACCENT, "ls": "-", "lw": 2.6}}

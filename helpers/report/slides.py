@@ -48,7 +48,7 @@ def pictures(folder: Path) -> None:
         for place, row in enumerate(rows.sample(4, random_state=config.SEED).index):
             Image.fromarray(pixels[row]).save(folder / f"{subtype}{place}.png")
     for group, share in shift.groups(shift.films())["pneumonia"].items():
-        drawn = plotting.shortcuts.in_shares(train[train["group"] == group], 12, share)
+        drawn = plotting.data.in_shares(train[train["group"] == group], 12, share)
         for place, row in enumerate(drawn.index):
             small = Image.fromarray(pixels[row]).resize((112, 112), Image.Resampling.BILINEAR)
             small.save(folder / f"group{group}-{place:02}-{drawn.loc[row, 'label']}.png")
