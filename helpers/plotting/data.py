@@ -73,11 +73,11 @@ SEEN = {
 }
 
 
-def examples(table: pd.DataFrame, pictures: Array, label: str, seed: int = config.SEED) -> Array:
+def examples(table: pd.DataFrame, pictures: Array, label: str) -> Array:
     """Eight films of one class, each of another child; ``table`` holds their facts, row by row."""
     rows = table.reset_index(drop=True).query("label == @label").drop_duplicates("patient")
     kinds = rows.groupby("subtype")
-    drawn = pd.concat(kind.sample(8 // len(kinds), random_state=seed) for _, kind in kinds)
+    drawn = pd.concat(kind.sample(8 // len(kinds), random_state=config.SEED) for _, kind in kinds)
     title, caption = "Pneumonia: bacterial (upper row) and viral (lower row)", drawn["subtype"]
     if label == "NORMAL":
         title, caption = "No pneumonia: dark lungs, sharp edges", drawn["film"]

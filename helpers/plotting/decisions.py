@@ -26,7 +26,7 @@ def cost_curve(curve: pd.DataFrame, blind: Mapping, marks: Mapping, ax: Panel = 
     style.curve(ax, curve, color=config.ACCENT, lw=2, label="final network, test films")
     for (name, cost), dash in zip(blind.items(), ("--", ":"), strict=True):
         if cost < ceiling:
-            style.reference(ax, y=cost, ls=dash, label=name)
+            ax.axhline(cost, color=config.FAINT, lw=1.2, ls=dash, label=name)
     for (name, threshold), shape in zip(marks.items(), "osD^v", strict=False):
         cost = np.interp(threshold, curve.index, curve["value"])
         look = {"color": config.INK, "ms": 8, "label": f"{name} ({short(threshold, 2)})"}
@@ -66,7 +66,7 @@ def decision_curve(tables: Tables, ax: Panel = None) -> Axes:
     for name, line in style.network_styles(list(tables)).items():
         style.curve(ax, tables[name], label=name, **line)
     ax.plot(everybody, color=config.FAINT, ls="--", label="treat everybody")
-    style.reference(ax, y=0, color=config.INK, lw=0.8, label="treat nobody")
+    ax.axhline(0, color=config.INK, lw=0.8, label="treat nobody")
     ax.set(xlabel="probability of pneumonia from which one would treat", xlim=(0, 1))
     ax.set(ylabel="net benefit, children of one", ylim=(-0.05, 1.1 * everybody.max()))
     ax.legend()

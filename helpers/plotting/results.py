@@ -19,8 +19,6 @@ from helpers.training.study import Result
 
 METRICS = ["AUROC", "accuracy", "sensitivity", "specificity"]
 TRIALS = ["validation AUROC", "stress AUROC", "stress specificity"]
-# What the story shows of each network, and what it is called there.
-STORY = {"AUROC": "AUROC", "specificity": "specificity at the threshold"}
 
 
 def learning_curves(result: Result, axes: Panels = None) -> Array:
@@ -34,9 +32,8 @@ def learning_curves(result: Result, axes: Panels = None) -> Array:
         for ax, name in zip(axes, ("loss", "recall"), strict=True):
             rows.plot(x="epoch", y=[name, f"val_{name}"], legend=False, ax=ax, **line)
             ax.plot(kept["epoch"], kept[f"val_{name}"], "o", color=config.INK, ms=3.3 * width)
-    finding = "the weights of the last epoch count"
-    if not last:
-        finding = curve_finding(result.history, result.chosen)
+    finding = curve_finding(result.history, result.chosen)
+    finding = "the weights of the last epoch count" if last else finding
     axes[0].set(title=f"{result.recipe.title}: {finding}", ylabel="loss (per film)")
     axes[0].set_ylim(0, min(axes[0].get_ylim()[1], 1.0))
     axes[1].set(ylabel="recall", ylim=(max(axes[1].get_ylim()[0], 0.5), 1.005))
@@ -94,7 +91,7 @@ def before_and_after(
             look = {"label": label, "color": config.COLOURS[label], "alpha": 0.65}
             ax.hist(p, np.linspace(0, 1, 41), weights=np.full(len(p), 1 / len(p)), **look)
         label = f"threshold {short(threshold, 2)}"
-        style.reference(ax, x=threshold, color=config.INK, ls="--", label=label)
+        ax.axvline(threshold, color=config.INK, lw=1.2, ls="--", label=label)
         alarms = (scores.loc[scores["y"] == 0, "probability"] >= threshold).mean()
         ax.set_title(f"{name}, {part}: {alarms:.0%} of the normal films above the threshold")
         ax.set(ylabel="share of the class", xlim=(0, 1))
@@ -133,7 +130,7 @@ def roc_and_pr(scores: Tables, thresholds: Mapping[str, float], axes: Panels = N
     axes[0].set_title(f"{max(areas, key=areas.get)} separates best")
     axes[0].set(xlabel="1 − specificity (false alarms)", ylabel="sensitivity (recall)")
     axes[0].legend(title="AUROC", loc="lower right")
-    style.reference(axes[1], y=y.mean(), label="calling everybody")
+    axes[1].axhline(y.mean(), color=config.FAINT, lw=1.2, label="calling everybody")
     axes[1].legend(loc="lower left")
     axes[1].set(title="Precision against recall", xlabel="recall (sensitivity)")
     axes[1].set(ylabel="precision", ylim=(min(0.5, y.mean() - 0.05), 1.01))
@@ -186,17 +183,18 @@ def story(validation: Tables, test: Tables, axes: Panels = None) -> Array:
     """The study in one figure: AUROC and specificity, promised and kept, the gap shaded."""
     axes = style.panels(axes, 1, 2, 4.2, story_finding(validation, test))
     names, line = list(test), {"lw": 2, "capsize": 3}
-    for (metric, label), ax in zip(STORY.items(), axes, strict=True):
+    for metric, ax in zip(("AUROC", "specificity"), axes, strict=True):
         before, after = (_across(estimates, metric).loc[names] for estimates in (validation, test))
         _with_limits(ax, names, before, label="validation films", color=config.FAINT, **line)
         _with_limits(ax, names, after, label="test films", color=config.ACCENT, **line)
         gap = {"color": config.FAINT, "alpha": 0.15, "lw": 0}
         ax.fill_between(names, before["value"], after["value"], **gap)
         promised, kept = (short(table["value"].iloc[-1]) for table in (before, after))
-        ax.set(title=f"{names[-1]}: {promised} promised, {kept} kept", ylabel=label)
+        ax.set(title=f"{names[-1]}: {promised} promised, {kept} kept", ylabel=metric)
         ax.set_ylim(None, 1.01)
         ax.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes[0].legend(title="with 95% intervals", loc="lower right")
+    axes[1].set_ylabel("specificity at the threshold")
     return axes
 
 
@@ -205,9 +203,8 @@ def story_finding(validation: Tables, test: Tables) -> str:
     parts = []
     for metric, place in (("AUROC", "in AUROC"), ("specificity", "at the threshold")):
         gaps = [validation[n].loc[metric, "value"] - test[n].loc[metric, "value"] for n in test]
-        first, last = (short(gap) for gap in (gaps[0], gaps[-1]))
         verb = "narrows" if gaps[-1] < gaps[0] / 2 else "stays wide"
-        parts.append(f"{verb} {place} ({first} to {last})")
+        parts.append(f"{verb} {place} ({short(gaps[0])} to {short(gaps[-1])})")
     return f"The gap {parts[0]}; it {parts[1]}"
 
 
@@ -219,13 +216,12 @@ def seed_difference(seeds: Tables, difference: pd.DataFrame, axes: Panels = None
         rows = np.tile(np.arange(len(METRICS)) + shift, (len(table), 1))
         axes[0].scatter(table[METRICS], rows, s=25, color=colour, alpha=0.8, label=name)
     axes[0].set(xlabel="value, one dot a seed", title="Each training, same films")
-    axes[0].legend(loc="best")
+    axes[0].legend()
     difference = difference.loc[METRICS]
     clear = (difference["low"] > 0) | (difference["high"] < 0)
     style.intervals(axes[1], difference, np.where(clear, config.INK, config.FAINT))
-    style.reference(axes[1], x=0, color=config.INK, lw=0.8)
-    first, second = seeds
-    axes[1].set_xlabel(f"{second} minus {first}, 95% interval")
+    axes[1].axvline(0, color=config.INK, lw=0.8)
+    axes[1].set_xlabel("{1} minus {0}, 95% interval".format(*seeds))
     axes[1].set_title(f"Clear of zero (dark): {', '.join(difference.index[clear]) or 'none'}")
     return axes
 

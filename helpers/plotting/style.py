@@ -78,12 +78,6 @@ def curve(ax: Axes, table: pd.DataFrame, **line: object) -> None:
     ax.fill_between(table.index, table["low"], table["high"], **band)
 
 
-def reference(ax: Axes, x: float | None = None, y: float | None = None, **line: object) -> None:
-    """A line across ``ax`` to compare with: upright at ``x``, or level at ``y``."""
-    line = {"color": config.FAINT, "lw": 1.2} | line
-    ax.axvline(x, **line) if y is None else ax.axhline(y, **line)
-
-
 def intervals(ax: Axes, table: pd.DataFrame, colours: Sequence[str]) -> None:
     """``value`` with its limits ``low`` and ``high``, a row each, the first on top."""
     for row, (colour, (_, facts)) in enumerate(zip(colours, table.iterrows(), strict=True)):
