@@ -39,7 +39,7 @@ def measure(path: Path, repeats: int) -> list[dict[str, Any]]:
 def execute(notebook: str, timed: str) -> None:
     """Execute a notebook from its record and write the seconds of its cells to ``timed``."""
     settings = {"STUDY_MODE": "replay", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    node = page.execute(Path(notebook), settings, timing=True)
+    node = page.execute(Path(notebook), settings)
     Path(timed).write_text(json.dumps(cells(node)), encoding="utf-8")
 
 

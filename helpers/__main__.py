@@ -213,10 +213,12 @@ def _predict_options(sub: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     arguments = parser().parse_args(argv)
-    predicting = arguments.command == "predict"
+    predicting, drawing = (arguments.command == name for name in ("predict", "slides"))
+    if drawing:  # the last digits of a map, and so the file, depend on it and on threads
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     if arguments.command != "data":
         # A film is small: networks side by side, a thread each, answer sooner than in turn.
-        quiet.import_tensorflow(threads=1 if predicting else None)
+        quiet.import_tensorflow(threads=1 if predicting or drawing else None)
     try:
         outcome = COMMANDS[arguments.command](arguments)
         if isinstance(outcome, int):

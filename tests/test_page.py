@@ -12,8 +12,12 @@ from helpers.report import notebook
 
 
 @pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    node = nbformat.read(config.NOTEBOOK, as_version=4)
+def node():
+    return nbformat.read(config.NOTEBOOK, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def html(node, tmp_path_factory):
     path = notebook.write_html(node, tmp_path_factory.mktemp("page") / "page.html")
     return path.read_text(encoding="utf-8")
 
@@ -34,9 +38,8 @@ def test_the_page_fetches_nothing(html):
     assert "@import" not in html
 
 
-def test_the_page_needs_no_formulas():
+def test_the_page_needs_no_formulas(node):
     """Without MathJax a formula would stay as it was typed."""
-    node = nbformat.read(config.NOTEBOOK, as_version=4)
     prose = [cell.source for cell in node.cells if cell.cell_type == "markdown"]
     shown = [
         output.get("data", {}).get("text/markdown", "")
@@ -46,8 +49,7 @@ def test_the_page_needs_no_formulas():
     assert not [text for text in prose + shown if "$" in text or r"\(" in text]
 
 
-def test_every_figure_is_in_the_page_and_says_what_it_shows(html):
-    node = nbformat.read(config.NOTEBOOK, as_version=4)
+def test_every_figure_is_in_the_page_and_says_what_it_shows(node, html):
     said = [
         output.metadata[kind]["alt"]
         for cell in node.cells
@@ -60,8 +62,7 @@ def test_every_figure_is_in_the_page_and_says_what_it_shows(html):
 
 def test_limits_stay_in_one_line(html):
     assert '<span class="ci">[.979, .994]</span>' in html
-    assert 'alt="' in html
-    assert not [alt for alt in re.findall(r'alt="[^"]*"', html) if "<span" in alt]
+    assert not re.search(r'alt="[^"]*<span', html)
 
 
 def test_a_phone_scrolls_wide_figures_where_they_stand(html):

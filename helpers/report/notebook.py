@@ -39,24 +39,18 @@ class Runner(NotebookClient):
 
 
 def execute(
-    notebook: Path = config.NOTEBOOK,
-    settings: Mapping[str, str] | None = None,
-    timing: bool = False,
+    notebook: Path = config.NOTEBOOK, settings: Mapping[str, str] | None = None
 ) -> nbformat.NotebookNode:
-    """Run all cells in a fresh kernel; return the notebook with its outputs.
+    """Run all cells in a fresh kernel; return the notebook with its outputs and cells' times.
 
-    ``settings`` are the kernel's environment variables; with ``timing`` cells tell when they ran.
-    RuntimeError says which cell failed, or that the kernel was stopped.
+    ``settings`` are the kernel's environment variables. RuntimeError says which cell failed, or
+    that the kernel was stopped.
     """
     node = nbformat.read(notebook, as_version=4)
-    for cell in node.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
     runner = Runner(
         node,
         timeout=None,
         kernel_name="python3",
-        record_timing=timing,
         coalesce_streams=True,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors, not advice on transports
         resources={"metadata": {"path": str(notebook.parent)}},

@@ -99,8 +99,7 @@ def targets(final: Result) -> pd.DataFrame:
     wanted = f"at most {trust.LOSS:.0%}, less than CNN 5 ({early['value']:.1%})"
     reached = last["value"] <= trust.LOSS and last["value"] < early["value"]
     rows["AUROC lost on corrupted films"] = (wanted, percent(last), reached)
-    inside = trust.maps_in_lungs(trust.maps()).loc["Grad-CAM"]
-    inside = inside.rename(columns={"inside": "value"})
+    inside = trust.maps_in_lungs(trust.maps()).loc["Grad-CAM"].rename(columns={"inside": "value"})
     last, times = inside.loc["final"], inside["value"]["final"] / inside["value"][trust.REFERENCE]
     wanted = f"at least {trust.INSIDE:.0%}, {trust.TIMES} times CNN 5's"
     reached = last["value"] >= trust.INSIDE and times >= trust.TIMES
@@ -114,8 +113,7 @@ def referred(final: Result) -> pd.Series:
     members = final.seeds("test").loc[scores["film"]]
     orders = (decisions.certainty(scores, final.threshold), decisions.agreement(members))
     curves = [decisions.referral_curve(scores, final.threshold, order) for order in orders]
-    rows = [curve.loc[trust.REFERRED] for curve in curves]
-    return max(rows, key=lambda row: row["value"])
+    return max((curve.loc[trust.REFERRED] for curve in curves), key=lambda row: row["value"])
 
 
 def explained(found: Mapping[str, Result]) -> pd.Series:
