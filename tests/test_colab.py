@@ -50,11 +50,10 @@ def execute(source, folder, **settings):
 def test_in_colab_the_cell_clones_the_study_and_finds_its_helpers(cell, repository, tmp_path):
     there, address = tmp_path / "content", f"file://{repository}"
     source = f"{IN_COLAB}{cell}\nprint(os.path.basename(os.getcwd()))"
-    done = execute(source, there, STUDY_REPOSITORY=address)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["quiet", "study"]
-    again = execute(source, there, STUDY_REPOSITORY=address)  # after a restart of the kernel
-    assert again.returncode == 0, again.stderr
+    for _ in ("at first", "after a restart of the kernel"):
+        done = execute(source, there, STUDY_REPOSITORY=address)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.split() == ["quiet", "study"]
 
 
 def test_in_colab_without_an_address_the_cell_says_what_to_do(cell, tmp_path):

@@ -56,23 +56,19 @@ def test_the_committed_slides_are_of_this_record_and_these_words():
         assert mark.encode() in committed, "presentation.pdf is stale: run `make slides`"
 
 
-def test_numbers_are_written_as_everywhere(facts, tmp_path):
-    made = "\n".join(
-        f'#assert.eq({call}, "{text}")'
-        for call, text in {
-            "share(0.5897)": ".590",
-            "share(1.0)": "1.000",
-            "percent(0.9969, n: 1)": "99.7%",
-            "thousands(17481.03)": "17,481",
-            "thousands(381)": "381",
-        }.items()
-    )
+def test_numbers_are_written_as_everywhere(facts, tmp_path, monkeypatch):
+    made = """
+        #assert.eq(share(0.5897), ".590")
+        #assert.eq(share(1.0), "1.000")
+        #assert.eq(percent(0.9969, n: 1), "99.7%")
+        #assert.eq(thousands(17481.03), "17,481")
+        #assert.eq(thousands(381), "381")
+    """
     head = slides.SOURCE.read_text(encoding="utf-8").split("#let final")[0]
     (tmp_path / "source.typ").write_text(head + made, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(slides, "SOURCE", tmp_path / "source.typ")
-        (tmp_path / "there").mkdir()
-        assert slides.build(tmp_path / "there", facts).startswith(b"%PDF")
+    monkeypatch.setattr(slides, "SOURCE", tmp_path / "source.typ")
+    (tmp_path / "there").mkdir()
+    assert slides.build(tmp_path / "there", facts).startswith(b"%PDF")
 
 
 def test_words_that_no_longer_hold_stop_the_build(facts, tmp_path):
