@@ -14,14 +14,8 @@ from helpers.report import images, render, tables
 from helpers.training import record
 
 README, CARD = (config.ROOT / name for name in render.PAGES)
-PAGES = [
-    README,
-    CARD,
-    config.ROOT / "CONTRIBUTING.md",
-    config.ROOT / "data" / "README.md",
-    config.RESULTS / "README.md",
-    config.ROOT / "notebooks_archive" / "README.md",
-]
+OTHERS = ("CONTRIBUTING", "data/README", "data/results/README", "notebooks_archive/README")
+PAGES = [README, CARD, *(config.ROOT / f"{name}.md" for name in OTHERS)]
 
 
 @pytest.fixture(scope="module")

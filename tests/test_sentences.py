@@ -146,13 +146,14 @@ def test_the_first_studys_figures_are_placed_by_our_interval():
 
 
 def test_the_setting_says_where_results_come_from(tiny):
-    few, everything = dataset.Films("a shelf", tiny, missing=("x",)), dataset.Films("a shelf", tiny)
+    everything = dataset.Films("a disk", tiny)
+    few = dataset.Films("a disk", tiny, missing=("x",))
     assert "recorded study" in sentences.setting(Study())
     assert "become the record" in sentences.setting(Study("train", "full", everything))
     for study in (Study("train", "full", few), Study("train", "short", everything)):
         text = sentences.setting(study)
         assert "not the study's" in text
-        assert f"{len(tiny)} films from a shelf" in text
+        assert f"{len(tiny)} films from a disk" in text
 
 
 @pytest.mark.parametrize(
