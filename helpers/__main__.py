@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from helpers import quiet
+from helpers import config, quiet, storage, tasks
 
 # Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -31,7 +31,6 @@ def data(arguments: argparse.Namespace) -> str:
 
 def train(arguments: argparse.Namespace) -> str:
     """Train the whole study, or the recipes named, on the films at hand; resumes."""
-    from helpers import config, tasks
     from helpers.report import tables
     from helpers.training.study import Study
 
@@ -47,7 +46,6 @@ def train(arguments: argparse.Namespace) -> str:
 
 def trials(arguments: argparse.Namespace) -> str:
     """Run the trials that led to the final network, or those named; needs the full set."""
-    from helpers import config
     from helpers.data import dataset
     from helpers.experiments import trials
 
@@ -58,7 +56,6 @@ def trials(arguments: argparse.Namespace) -> str:
 
 def flips(arguments: argparse.Namespace) -> str:
     """Count the decisions that flip on films as another apparatus would show them."""
-    from helpers import config, storage
     from helpers.data import dataset
     from helpers.experiments import shift
     from helpers.shortcuts import acquisition
@@ -71,7 +68,6 @@ def flips(arguments: argparse.Namespace) -> str:
 
 def trust(arguments: argparse.Namespace) -> str:
     """Record what breaks CNN 5 and the final network and where they look; resumes."""
-    from helpers import config
     from helpers.data import dataset
     from helpers.experiments import trust
 
@@ -80,7 +76,6 @@ def trust(arguments: argparse.Namespace) -> str:
 
 def gate(arguments: argparse.Namespace) -> str:
     """Train and record the check that tells a chest film from anything else; needs the full set."""
-    from helpers import config
     from helpers.data import dataset, manifest
     from helpers.models import input_check
     from helpers.training import record
@@ -103,7 +98,6 @@ def predict(arguments: argparse.Namespace) -> int:
 
 def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
-    from helpers import config
     from helpers.report import notebook as page
     from helpers.report import tables
     from helpers.training.study import Study

@@ -96,9 +96,8 @@ class Predictor:
         validation = final.scores("validation")
         given = [value for value in (threshold, sensitivity) if value is not None]
         if len(given) == 2 or not all(0 < value < 1 for value in given):
-            raise ValueError(
-                f"{given}: give a threshold or a sensitivity, not both, between 0 and 1"
-            )
+            reason = "give a threshold or a sensitivity, not both, between 0 and 1"
+            raise ValueError(f"{given}: {reason}")
         self.threshold = final.threshold if threshold is None else threshold
         if sensitivity is not None:
             self.threshold = thresholds.operating_threshold(validation, sensitivity)
@@ -194,11 +193,7 @@ def predict(path: Path | str | None = None) -> Answer:
 
 
 def example() -> Path:
-    """A test film with pneumonia that everybody has, always the same.
-
-    Raises:
-        FilmError: the package with the films is not installed.
-    """
+    """A packaged test film with pneumonia, always the same; FilmError without the package."""
     films = dataset.packaged().table.query("part == 'test' and label == 'PNEUMONIA'")
     return Path(films.sample(1, random_state=config.SEED)["path"].iloc[0])
 

@@ -19,19 +19,18 @@ from helpers.training.study import Study
 @pytest.fixture
 def notebook(tmp_path):
     """A notebook of two cells: one warns and prints, one shows a setting."""
-    node = nbformat.v4.new_notebook()
-    node.cells = [
-        nbformat.v4.new_code_cell("import sys; print('said'); print('aside', file=sys.stderr)"),
-        nbformat.v4.new_code_cell("import os; os.environ['STUDY_MODE']"),
-    ]
-    path = tmp_path / "small.ipynb"
-    nbformat.write(node, path)
+    said = "import sys; print('said'); print('aside', file=sys.stderr)"
+    return written(tmp_path / "small.ipynb", said, "import os; os.environ['STUDY_MODE']")
+
+
+def written(path, *cells):
+    """A notebook of code cells in ``path``."""
+    cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     return path
 
 
-def test_a_page_holds_outputs_and_the_terminal_holds_what_was_said_aside(
-    notebook, tmp_path, capsys
-):
+def test_a_page_holds_outputs_and_the_terminal_what_was_said_aside(notebook, tmp_path, capsys):
     node = page.execute(notebook, {"STUDY_MODE": "train"})
     streams = [o for o in node.cells[0].outputs if o.output_type == "stream"]
     assert [o.text for o in streams] == ["said\n"]
@@ -50,15 +49,15 @@ def test_a_page_holds_outputs_and_the_terminal_holds_what_was_said_aside(
     ],
 )
 def test_a_notebook_that_fails_is_told_in_one_line(tmp_path, source, reason):
-    path = tmp_path / "broken.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), path)
     with pytest.raises(RuntimeError, match=rf"broken\.ipynb: {reason}"):
-        page.execute(path)
+        page.execute(written(tmp_path / "broken.ipynb", source))
 
 
 def test_a_notebook_written_back_is_the_same_on_the_next_run(notebook):
-    first = page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
-    again = page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
+    first, again = (
+        page.write_notebook(page.execute(notebook, {"STUDY_MODE": "x"}), notebook).read_bytes()
+        for _ in range(2)
+    )
     assert first == again
 
 
@@ -69,16 +68,13 @@ def test_wrong_use_exits_with_two(capsys):
     assert "no-such-command" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["train"], ["check"]])
-def test_a_missing_folder_is_one_line_that_says_what_to_do(
-    arguments, monkeypatch, tmp_path, capsys
-):
+@pytest.mark.parametrize("name", ["train", "check"])
+def test_a_missing_folder_is_one_line_that_says_what_to_do(name, monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("STUDY_DATA", str(tmp_path / "nowhere"))
-    assert command.main(arguments) == 1
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "nowhere" in error
-    assert "make data" in error
+    assert command.main([name]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "nowhere" in line
+    assert "make data" in line
 
 
 def test_an_unknown_recipe_is_one_line(monkeypatch, drawn, capsys):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from helpers import __main__ as commands
 from helpers import config, predict
-from helpers.data import dataset, images, manifest
+from helpers.data import dataset, images
 from helpers.models import classifiers, ensemble, input_check
 from helpers.predict import Answer, Predictor
 from helpers.report import console
@@ -65,10 +65,8 @@ def test_the_same_film_gives_the_same_answer_whichever_way_it_comes(predictor, s
             name = tmp_path / f"{number}-{len(rows)}"
             name.write_bytes(data)
             rows.append({"film": number, "way": way, "path": name})
-    table = pd.DataFrame(rows)
-    answers = list(predictor.answers(table["path"]))
-    table["probability"] = [answer.probability for answer in answers]
-    table["decision"] = [answer.decision for answer in answers]
+    answers = [answer.facts() for answer in predictor.answers(row["path"] for row in rows)]
+    table = pd.DataFrame(rows).join(pd.DataFrame(answers)[["probability", "decision"]])
     assert table["probability"].notna().all()
     films = table.groupby("film")
     spread = films["probability"].agg(np.ptp)
@@ -77,17 +75,23 @@ def test_the_same_film_gives_the_same_answer_whichever_way_it_comes(predictor, s
     assert same.mean() >= 0.98, table[table["film"].isin(same.index[~same])]
 
 
+def saved(folder, pictures):
+    """PNG files of ``pictures`` in ``folder``."""
+    paths = [folder / f"{number}.png" for number, _ in enumerate(pictures)]
+    for path, pixels in zip(paths, pictures, strict=True):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(path)
+    return paths
+
+
 def test_an_inverted_film_is_put_right_and_says_so(predictor, some, tmp_path):
     film = images.read_film(some["path"].iloc[0], 224)
-    for name, pixels in (("plain", film), ("inverted", 255 - film)):
-        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
-    plain, inverted = predictor.answers([tmp_path / "plain.png", tmp_path / "inverted.png"])
+    plain, inverted = predictor.answers(saved(tmp_path, [film, 255 - film]))
     assert inverted.probability == pytest.approx(plain.probability, abs=1e-3)
     assert inverted.refer
     assert inverted.warnings == ("black and white were exchanged",)
 
 
-def test_the_operating_point_decides(some):
+def test_the_operating_point_decides():
     recorded = Study().run("final")
     assert predict.predictor().threshold == recorded.threshold
     assert Predictor(threshold=0.7).threshold == 0.7
@@ -121,24 +125,15 @@ def test_refusals_carry_their_reason_and_the_others_are_judged(predictor, some, 
 
 
 def test_a_turned_film_is_refused(predictor, some, tmp_path):
-    paths = []
-    for number, path in enumerate(some["path"].iloc[:12]):
-        film = images.read_film(path, 224)
-        for turn, turned in enumerate(
-            (*(np.rot90(film, times) for times in (1, 2, 3)), film[::-1])
-        ):
-            paths.append(tmp_path / f"{number}-{turn}.png")
-            Image.fromarray(turned.copy()).save(paths[-1])
-    reasons = {answer.error.split(": ")[1] for answer in predictor.answers(paths)}
+    films = [images.read_film(path, 224) for path in some["path"].iloc[:12]]
+    turned = [np.rot90(film, times) for film in films for times in (1, 2, 3)]
+    answers = predictor.answers(saved(tmp_path, [*turned, *(film[::-1] for film in films)]))
+    reasons = {answer.error.split(": ")[1] for answer in answers}
     assert reasons == {"not an upright frontal chest film"}
 
 
 def test_photographs_are_refused(predictor, tmp_path):
-    paths = []
-    for name, pixels in input_check.photographs().items():
-        paths.append(tmp_path / f"{name}.png")
-        Image.fromarray(pixels).save(paths[-1])
-    answers = list(predictor.answers(paths))
+    answers = list(predictor.answers(saved(tmp_path, input_check.photographs().values())))
     assert len(answers) >= 20
     assert all(answer.error for answer in answers)
 
@@ -153,14 +148,15 @@ def test_the_recorded_check_refuses_hardly_a_film_and_nearly_all_else():
     assert set(others) >= {"turned left", "turned right", "upside down", "noise", "photographs"}
 
 
-@settings(
-    max_examples=100,
-    deadline=5000,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(
-    start=st.sampled_from([b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"BM"]), rest=st.binary()
-)
+QUIETLY = {
+    "deadline": 5000,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+STARTS = [b"", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"BM"]
+
+
+@settings(max_examples=100, **QUIETLY)
+@given(start=st.sampled_from(STARTS), rest=st.binary())
 def test_no_byte_string_gets_a_probability(predictor, tmp_path, start, rest):
     path = tmp_path / "bytes"
     path.write_bytes(start + rest)
@@ -169,9 +165,7 @@ def test_no_byte_string_gets_a_probability(predictor, tmp_path, start, rest):
     assert answer.error
 
 
-@settings(
-    max_examples=60, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, **QUIETLY)
 @given(seed=st.integers(0, 2**32 - 1), side=st.integers(2, 300), smooth=st.booleans())
 def test_no_picture_of_noise_gets_a_probability(predictor, tmp_path, seed, side, smooth):
     rng = np.random.default_rng(seed)
@@ -196,8 +190,7 @@ def test_refusals_are_told_with_limits():
 def test_what_is_made_is_a_picture_and_not_the_film(maker):
     film = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
     made = maker(film, np.random.default_rng(0))
-    assert made.shape == (64, 64)
-    assert made.dtype == np.uint8
+    assert (made.shape, made.dtype) == ((64, 64), np.uint8)
     assert (made != film).any()
 
 
@@ -227,10 +220,9 @@ def folder(tmp_path_factory, some):
     return root
 
 
-def run(capsys, *words, stdin=""):
+def run(capsys, *words):
     code = commands.main(["predict", *map(str, words)])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    return code, *capsys.readouterr()
 
 
 def test_a_folder_is_judged_in_order_and_the_code_tells_of_refusals(capsys, folder):
@@ -238,12 +230,9 @@ def test_a_folder_is_judged_in_order_and_the_code_tells_of_refusals(capsys, fold
     lines = out.splitlines()
     assert code == 1
     assert lines[0] == console.HEAD
-    assert [line.split("/")[-1].split(":")[0] for line in lines[1:]] == [
-        "a.jpeg",
-        "b.jpeg",
-        "broken.png",
-        "c.jpeg",
-    ]
+    named = [line.split("/")[-1].split(":")[0] for line in lines[1:]]
+    assert named == ["a.jpeg", "b.jpeg", "broken.png", "c.jpeg"]
+    assert {".jpeg", ".png", ".dcm"} <= images.SUFFIXES
     assert "refused" in lines[3]
     assert "not an image file" in lines[3]
     assert run(capsys, folder / "a.jpeg")[0] == 0
@@ -265,17 +254,16 @@ def test_json_is_one_object_a_line_and_a_csv_holds_the_same(capsys, folder, tmp_
 
 def test_explain_writes_a_picture_for_each_film(capsys, folder, tmp_path):
     shutil.copy(folder / "a.jpeg", tmp_path / "a.jpeg")
-    run(capsys, folder, tmp_path / "a.jpeg", "--explain", tmp_path / "told")
-    made = sorted(path.name for path in (tmp_path / "told").iterdir())
-    assert made == ["a-2.png", "a.png", "b.png", "c.png"]
-    assert Image.open(tmp_path / "told" / "a.png").size[0] > 500
+    made = tmp_path / "made"
+    run(capsys, folder, tmp_path / "a.jpeg", "--explain", made)
+    assert {path.name for path in made.iterdir()} == {"a-2.png", "a.png", "b.png", "c.png"}
+    assert Image.open(made / "a.png").size[0] > 500
 
 
 def test_a_list_on_standard_input(capsys, folder, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{folder / 'a.jpeg'}\n\n{folder / 'b.jpeg'}\r\n"))
     code, out, _ = run(capsys, "-")
-    assert code == 0
-    assert len(out.splitlines()) == 3
+    assert (code, len(out.splitlines())) == (0, 3)
 
 
 @pytest.mark.parametrize("words", [[], ["--threshold", "0"], ["--sensitivity", "2", "x"]])
@@ -314,8 +302,7 @@ def test_films_are_streamed(predictor, some):
             asked.append(number)
             yield some["path"].iloc[0]
 
-    told = predictor.answers(endless())
-    next(told)
+    next(predictor.answers(endless()))
     assert len(asked) <= 3 * predict.BATCH
 
 
@@ -326,11 +313,6 @@ def test_names_that_cannot_be_shown_do_no_harm(capsys):
     arguments = commands.parser().parse_args(["predict", "gone\x1b.png"])
     assert console.predict(arguments) == 1
     assert "\x1b" not in capsys.readouterr().out
-
-
-def test_every_packaged_film_name_is_known(some):
-    assert set(some["film"]) <= set(manifest.read()["film"])
-    assert {".jpeg", ".png", ".dcm"} <= images.SUFFIXES
 
 
 def test_members_asked_together_answer_as_each_alone():

@@ -30,15 +30,15 @@ RECIPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def few_recipes(monkeypatch):
-    monkeypatch.setattr(recipes, "STUDY", RECIPES)
-
-
 class Trainings(list):
     """What was trained, as (name, seed, epochs, films); ``stop`` names what is interrupted."""
 
     stop = None
+
+
+@pytest.fixture(autouse=True)
+def few_recipes(monkeypatch):
+    monkeypatch.setattr(recipes, "STUDY", RECIPES)
 
 
 def brightness(pictures):
@@ -71,12 +71,6 @@ def complete(drawn, tiny):
 
 
 @pytest.fixture
-def incomplete(drawn):
-    """The same films, as a few of the 5,856."""
-    return dataset.find(drawn)
-
-
-@pytest.fixture
 def study(tmp_path):
     """Make a study that trains, with folders of its own."""
 
@@ -89,11 +83,7 @@ def study(tmp_path):
 @pytest.fixture
 def official(tmp_path):
     """What stands where the committed record would; locks are dot files."""
-
-    def names():
-        return sorted(path.name for path in (tmp_path / "results").glob("[!.]*"))
-
-    return names
+    return lambda: sorted(path.name for path in (tmp_path / "results").glob("[!.]*"))
 
 
 # -- settings ---------------------------------------------------------------------------------
@@ -109,17 +99,13 @@ def test_unknown_settings_and_recipes_are_refused(study, complete):
 
 
 @pytest.mark.parametrize(
-    ("mode", "schedule", "epochs", "seeds"),
-    [
-        ("train", "short", 1, (2,)),
-        ("train", "full", 2, (2, 1)),
-        ("replay", "short", 2, (2, 1)),
-        ("replay", "full", 2, (2, 1)),
-    ],
+    ("mode", "schedule"),
+    [("train", "short"), ("train", "full"), ("replay", "short"), ("replay", "full")],
 )
-def test_recipes_are_shortened_only_for_a_short_training(study, mode, schedule, epochs, seeds):
+def test_recipes_are_shortened_only_for_a_short_training(study, mode, schedule):
     recipe = study(None, mode, schedule).recipe("dense")
-    assert (recipe.epochs, recipe.seeds) == (epochs, seeds)
+    shortened = (mode, schedule) == ("train", "short")
+    assert (recipe.epochs, recipe.seeds) == ((1, (2,)) if shortened else (2, (2, 1)))
 
 
 # -- replay -----------------------------------------------------------------------------------
@@ -134,20 +120,12 @@ def recorded(tmp_path, study, monkeypatch):
 
     monkeypatch.setattr(dataset, "at_hand", absent)
     facts = manifest.read()
-    normal, sick = (
-        facts.query("part == 'test' and label == @label")["film"].iloc[0]
-        for label in ("NORMAL", "PNEUMONIA")
-    )
-    validating = facts.query("part == 'validation'")["film"].iloc[0]
-    rows = [
-        (film, split, seed, probability)
-        for seed, probabilities in ((1, (0.1, 0.4, 0.5)), (2, (0.3, 0.8, 0.7)))
-        for film, split, probability in zip(
-            (normal, sick, validating), ("test", "test", "validation"), probabilities, strict=True
-        )
-    ]
+    first = facts.groupby(["part", "label"])["film"].first()
+    films = first.loc[[("test", "NORMAL"), ("test", "PNEUMONIA"), ("validation", "NORMAL")]]
+    rows = films.reset_index().rename(columns={"part": "split"})
+    answers = {1: [0.1, 0.4, 0.5], 2: [0.3, 0.8, 0.7]}
     found = Record(
-        pd.DataFrame(rows, columns=record.COLUMNS),
+        pd.concat([rows.assign(seed=s, probability=answer) for s, answer in answers.items()]),
         pd.DataFrame({"epoch": [1, 2, 1], "seed": [1, 1, 2], "val_loss": [0.5, 0.9, 0.6]}),
         {"films_digest": manifest.digest(facts)},
     )
@@ -173,16 +151,13 @@ def test_the_seed_with_the_lowest_validation_loss_is_chosen_or_the_first(recorde
 
 
 def test_scores_are_the_chosen_seeds_or_the_mean_over_seeds_a_part_by_itself(recorded):
+    table = recorded.run("dense").seeds("test")
+    assert list(table.columns) == [1, 2]
+    assert table.to_numpy().tolist() == [[0.1, 0.3], [0.4, 0.8]]
     assert list(recorded.run("dense").scores("test")["probability"]) == [0.1, 0.4]
     assert list(recorded.run("dense").scores("validation")["probability"]) == [0.5]
     probability = recorded.run("cnn_1").scores("test")["probability"]
     assert list(probability) == pytest.approx([0.2, 0.6])
-
-
-def test_seeds_gives_each_seed_a_column(recorded):
-    table = recorded.run("dense").seeds("test")
-    assert list(table.columns) == [1, 2]
-    assert table.to_numpy().tolist() == [[0.1, 0.3], [0.4, 0.8]]
 
 
 def test_scores_bring_the_facts_of_each_film_and_pneumonia_is_the_class_1(recorded):
@@ -202,15 +177,6 @@ def test_members_are_the_kept_networks_and_others_are_not_made_up(recorded):
 # -- training ---------------------------------------------------------------------------------
 
 
-def test_all_recipes_and_seeds_are_trained_in_order_on_training_films(
-    study, complete, trainings, tiny
-):
-    films = (tiny["part"] == "training").sum()
-    assert list(study(complete).run_all()) == ["dummy", "dense", "cnn_1"]
-    expected = [("dense", 2), ("dense", 1), ("cnn_1", 1), ("cnn_1", 2)]
-    assert trainings == [(name, seed, 2, films) for name, seed in expected]
-
-
 @pytest.mark.parametrize("name", RECIPES)
 def test_just_the_validation_and_test_films_are_scored(study, complete, trainings, tiny, name):
     predictions = study(complete).run(name).record.predictions
@@ -228,10 +194,13 @@ def test_every_film_gets_its_own_probability(study, complete, trainings):
     np.testing.assert_allclose(scores["probability"], brightness(pictures), atol=1e-6)
 
 
-def test_a_full_training_on_all_films_writes_the_official_record_and_the_ledger(
+def test_a_full_training_takes_all_recipes_in_order_and_writes_the_record_and_the_ledger(
     study, complete, trainings, official, tmp_path, tiny
 ):
-    study(complete).run_all()
+    assert list(study(complete).run_all()) == ["dummy", "dense", "cnn_1"]
+    expected = [("dense", 2), ("dense", 1), ("cnn_1", 1), ("cnn_1", 2)]
+    films = (tiny["part"] == "training").sum()
+    assert trainings == [(name, seed, 2, films) for name, seed in expected]
     assert official() == ["cnn_1", "dense", "dummy", record.LEDGER]
     assert not list((tmp_path / "build").glob("results*"))
     kept = {path.relative_to(tmp_path / "results").as_posix() for path in tmp_path.rglob("*.keras")}
@@ -242,13 +211,13 @@ def test_a_full_training_on_all_films_writes_the_official_record_and_the_ledger(
 
 
 @pytest.mark.parametrize(
-    ("films", "schedule"),
-    [("incomplete", "full"), ("incomplete", "short"), ("complete", "short")],
+    ("whole", "schedule"), [(False, "full"), (False, "short"), (True, "short")]
 )
 def test_any_other_training_leaves_the_official_record_alone(
-    study, trainings, official, tmp_path, request, films, schedule
+    study, trainings, official, tmp_path, drawn, tiny, whole, schedule
 ):
-    study(request.getfixturevalue(films), schedule=schedule).run_all()
+    films = dataset.find(drawn, tiny if whole else None)  # else: a few of the 5,856
+    study(films, schedule=schedule).run_all()
     assert official() == []
     written = (tmp_path / "build" / f"results-{schedule}").glob("*/record.json")
     assert {path.parent.name for path in written} == set(RECIPES)
@@ -291,8 +260,7 @@ def test_the_record_tells_circumstances_and_seeds_apart(study, complete, trainin
 def test_the_dummy_calls_every_film_pneumonia_and_trains_no_network(study, complete, trainings):
     result = study(complete).run("dummy")
     assert set(result.scores("test")["probability"]) == {1.0}
-    assert result.history.empty
-    assert trainings == []
+    assert (result.history.empty, trainings) == (True, [])
 
 
 def test_a_network_is_trained_for_real_and_scores_as_recorded(study, complete, tiny):
@@ -323,18 +291,14 @@ def test_films_of_one_class_are_refused(study, complete, trainings, name, part, 
 # -- interruptions ----------------------------------------------------------------------------
 
 
-def interrupt(study, trainings):
-    """Run a study and stop it when its third recipe is to be trained."""
-    trainings.stop = "cnn_1"
-    with pytest.raises(KeyboardInterrupt):
-        study.run_all()
-    trainings.stop = None
-    trainings.clear()
-
-
 @pytest.fixture
 def interrupted(study, complete, trainings):
-    interrupt(study(complete), trainings)
+    """A study that was stopped when its third recipe was to be trained."""
+    trainings.stop = "cnn_1"
+    with pytest.raises(KeyboardInterrupt):
+        study(complete).run_all()
+    trainings.stop = None
+    trainings.clear()
 
 
 def test_finished_recipes_are_taken_from_where_they_were_written_and_opened_once(
@@ -348,7 +312,7 @@ def test_finished_recipes_are_taken_from_where_they_were_written_and_opened_once
 
 
 def test_other_settings_are_trained_afresh(interrupted, study, complete, trainings, monkeypatch):
-    changed = Recipe(name="dense", title="Dense", seeds=(5,), **SHORT)
+    changed = dataclasses.replace(RECIPES["dense"], seeds=(5,))
     monkeypatch.setattr(recipes, "STUDY", RECIPES | {"dense": changed})
     study(complete).run("dense")
     assert [seed for _, seed, *_ in trainings] == [5]
@@ -377,32 +341,28 @@ def test_a_finished_study_is_trained_afresh(study, complete, trainings):
 # -- several runs at once ----------------------------------------------------------------------
 
 
-def test_the_same_training_is_not_run_twice_at_once(study, complete, trainings, tmp_path):
-    name = next(name for name, recipe in RECIPES.items() if recipe.epochs)
-    other = study(complete)
-    met = []
+def test_the_same_training_is_not_run_twice_at_once(study, complete, trainings):
+    other, met = study(complete), []
 
     def meanwhile(*arguments, **options):
         with pytest.raises(storage.BusyError, match="another run is training"):
-            other.run(name)
+            other.run("dense")
         met.append(True)
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "fit", meanwhile)
         with pytest.raises(KeyboardInterrupt):
-            study(complete).run(name)
+            study(complete).run("dense")
     assert met
-    assert other.run(name).recipe.name == name
+    assert other.run("dense").recipe.name == "dense"
 
 
 def test_closing_a_run_leaves_what_another_is_training(study, complete, trainings, tmp_path):
-    names = [name for name, recipe in RECIPES.items() if recipe.epochs][:2]
     mine = study(complete)
-    mine.run(names[0])
-    theirs = next(path for path in tmp_path.glob("build/training/full/*") if path.is_dir())
-    beside = theirs.with_name("another-0000")
-    beside.mkdir()
+    mine.run("dense")
+    work = next(path for path in tmp_path.glob("build/training/full/*") if path.is_dir())
+    theirs = work.with_name("another-0000")
+    theirs.mkdir()
     mine.close()
-    assert not theirs.exists()
-    assert beside.is_dir()
+    assert (work.exists(), theirs.exists()) == (False, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import operator
 import os
 import signal
@@ -22,35 +23,33 @@ from helpers.training import recipes, record
 from helpers.training.recipes import Recipe
 from helpers.training.study import Study
 
+# Three networks of moments for two workers: one is at work when another has its first epoch.
+SMALL = Recipe(name="dense", title="", network="dense", side=16, epochs=3, seeds=(1, 2))
 RECIPES = {
     "dummy": recipes.STUDY["dummy"],
-    "dense": Recipe(name="dense", title="Dense", side=16, epochs=6, patience=None, seeds=(1, 2)),
-    "cnn_1": Recipe(
-        name="cnn_1", title="CNN 1", side=16, epochs=6, patience=None, keep_weights=True
-    ),
+    "dense": SMALL,
+    "cnn_1": dataclasses.replace(SMALL, name="cnn_1", seeds=(3,), keep_weights=True),
 }
 
 
-@pytest.fixture
-def study(drawn, tiny, tmp_path, monkeypatch):
-    """Make studies that train ``RECIPES`` on all of a few films, each in a folder of its own."""
-    monkeypatch.setattr(recipes, "STUDY", RECIPES)
+@pytest.fixture(scope="module")
+def train(drawn, tiny):
+    """Train ``RECIPES`` on all of a few films, in a folder; yield the results."""
 
-    def make(name):
-        films, root = dataset.find(drawn, tiny), tmp_path / name
-        return Study("train", "full", films, root / "results", root / "build", tell=False)
+    def train(root, pool=None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recipes, "STUDY", RECIPES)
+            films = dataset.find(drawn, tiny)
+            study = Study("train", "full", films, root / "results", root / "build", tell=False)
+            yield from study.train(tuple(RECIPES), pool)
 
-    return make
+    return train
 
 
 @pytest.fixture(scope="module")
-def here(drawn, tiny, tmp_path_factory):
-    """What this process predicts after training ``RECIPES``."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipes, "STUDY", RECIPES)
-        films, root = dataset.find(drawn, tiny), tmp_path_factory.mktemp("here")
-        study = Study("train", "full", films, root / "results", root / "build", tell=False)
-        return predictions(study.train(tuple(RECIPES)))
+def here(train, tmp_path_factory):
+    """What the networks predict that this process trains."""
+    return predictions(train(tmp_path_factory.mktemp("here")))
 
 
 def predictions(results):
@@ -91,9 +90,9 @@ def test_results_come_in_the_order_of_the_tasks_few_of_which_are_drawn_ahead():
 # -- in processes -------------------------------------------------------------------------------
 
 
-def test_processes_train_what_this_process_trains(study, here):
+def test_processes_train_what_this_process_trains(train, here, tmp_path):
     with tasks.pool(jobs=2) as pool:
-        there = predictions(study("there").train(tuple(RECIPES), pool))
+        there = predictions(train(tmp_path, pool))
         assert pool.submit(_threads).result() == max(1, (os.cpu_count() or 1) // 2)
     pd.testing.assert_frame_equal(there, here, atol=1e-5)
 
@@ -123,14 +122,13 @@ def test_nobody_waits_for_a_task_after_control_c():
     assert time.monotonic() - start < 60
 
 
-def test_all_recipes_are_tried_before_a_failure_is_raised(study, monkeypatch):
+def test_all_recipes_are_tried_before_a_failure_is_raised(train, monkeypatch, tmp_path):
     def member(self, recipe, seed, work):
         raise RuntimeError(f"no number in {recipe.name}")
 
     monkeypatch.setattr(Study, "member", member)
-    trained = []
     with ThreadPoolExecutor(2) as pool, pytest.raises(RuntimeError) as caught:
-        trained.extend(result.recipe.name for result in study("a").train(tuple(RECIPES), pool))
+        list(train(tmp_path, pool))
     assert str(caught.value) == "dense: no number in dense; cnn_1: no number in cnn_1"
 
 
@@ -141,9 +139,8 @@ def test_all_recipes_are_tried_before_a_failure_is_raised(study, monkeypatch):
 def cluster():
     """A Dask scheduler and two workers on loopback."""
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
+    small = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**small) as cluster:
         yield cluster
 
 
@@ -161,21 +158,19 @@ def kill_a_busy_worker(cluster):
             time.sleep(0.01)
 
 
-def test_a_killed_worker_loses_no_training(cluster, study, here, tmp_path):
-    folder = tmp_path / "there"
-
+def test_a_killed_worker_loses_no_training(cluster, train, here, tmp_path):
     def kill():
-        while not list(folder.rglob("*.weights.h5")):
+        while not list(tmp_path.rglob("*.weights.h5")):
             time.sleep(0.01)
         kill_a_busy_worker(cluster)
 
     thread = threading.Thread(target=kill)
     thread.start()
     with tasks.pool(dask=cluster.scheduler_address) as pool:
-        there = list(study("there").train(tuple(RECIPES), pool))
+        there = list(train(tmp_path, pool))
     thread.join()
     assert [result.recipe.name for result in there] == list(RECIPES)
-    assert list(record.openings(folder / "results")["recipe"]) == list(RECIPES)
+    assert list(record.openings(tmp_path / "results")["recipe"]) == list(RECIPES)
     pd.testing.assert_frame_equal(predictions(there), here, atol=1e-5)
 
 
@@ -202,15 +197,15 @@ def test_a_film_that_a_worker_cannot_see_is_no_refusal(monkeypatch, tmp_path):
         predict._judged_there(tmp_path, 0.5, False, "/far", [("film.png", True)])
 
 
-def test_a_cluster_that_does_not_answer_is_one_line(monkeypatch, drawn, capsys):
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [({}, "tcp://127.0.0.1:9"), ({"distributed": None}, "pip install -r requirements-dask.txt")],
+    ids=["no answer", "no Dask"],
+)
+def test_a_cluster_that_cannot_be_reached_is_one_line(monkeypatch, drawn, capsys, modules, said):
     monkeypatch.setenv("STUDY_DATA", str(drawn))
     monkeypatch.setattr(tasks, "PATIENCE", "0.5s")
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
     assert command.main(["train", "--short", "--dask", "tcp://127.0.0.1:9"]) == 1
-    assert "tcp://127.0.0.1:9" in capsys.readouterr().err.splitlines()[-1]
-
-
-def test_without_dask_the_file_to_install_is_named(monkeypatch, drawn, capsys):
-    monkeypatch.setenv("STUDY_DATA", str(drawn))
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    assert command.main(["train", "--short", "--dask", "tcp://127.0.0.1:9"]) == 1
-    assert "pip install -r requirements-dask.txt" in capsys.readouterr().err.splitlines()[-1]
+    assert said in capsys.readouterr().err.splitlines()[-1]

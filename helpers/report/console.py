@@ -91,11 +91,7 @@ def _explainer(folder: str, predictor: Predictor) -> Sink:
 
 
 def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
-    """The film with its lungs and box, and where the network looked.
-
-    Raises:
-        ValueError: a refused film, or an answer without pixels.
-    """
+    """A film, its lungs and box, where the network looked; ValueError: no pixels in ``answer``."""
     if answer.seen is None:
         raise ValueError(f"{answer.path}: no picture of it ({answer.error or 'pixels not kept'})")
     style.use_style()

@@ -6,10 +6,10 @@ import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -47,23 +47,12 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
     )
 
 
-@contextmanager
-def _undisturbed(seed: int) -> Iterator[None]:
-    """Keep for Keras, which draws the seeds of its layers there, what ``random.randint`` draws.
-
-    In a process that serves a cluster other threads draw random numbers as well.
-    """
-    shared, random.randint = random.randint, random.Random(seed).randint
-    try:
-        yield
-    finally:
-        random.randint = shared
-
-
 def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
-    with _undisturbed(seed):
+    # Keras draws its layers' seeds with random.randint. In a process that serves a cluster other
+    # threads draw from the same generator: for these draws there is one of their own.
+    with mock.patch.object(random, "randint", random.Random(seed).randint):
         model = classifiers.build(recipe.builder, recipe.side)
     settings = {"learning_rate": learning_rate(recipe, steps)}
     if recipe.ema:
@@ -101,7 +90,6 @@ class Keeper(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.steps, self.report = folder, steps, report or (lambda epochs, logs: None)
         self.rows: list[dict[str, float]] = []
-        self.before = 0.0
         self.start = time.perf_counter()
 
     def restore(self, model: keras.Model) -> int:
@@ -117,7 +105,7 @@ class Keeper(keras.callbacks.Callback):
             if getattr(layer, "seed_generator", None):  # dropout draws once a step; not stored
                 layer.seed_generator.state.assign_add([0, done * self.steps])
         self.rows = json.loads((self.folder / "history.json").read_text())[:done]
-        self.before = self.rows[-1]["seconds"]
+        self.start -= self.rows[-1]["seconds"]
         return done
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -126,7 +114,7 @@ class Keeper(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {key: float(value) for key, value in logs.items()}
         better = logs["val_loss"] < min((row["val_loss"] for row in self.rows), default=math.inf)
-        seconds = round(self.before + time.perf_counter() - self.start, 1)
+        seconds = round(time.perf_counter() - self.start, 1)
         self.rows.append({"epoch": epoch + 1, **logs, "seconds": seconds})
         if better:
             self._save("best.weights.h5")
@@ -137,19 +125,6 @@ class Keeper(keras.callbacks.Callback):
     def _save(self, name: str) -> None:
         with storage.whole(self.folder / name) as part:
             self.model.save_weights(part)
-
-
-class Patience(keras.callbacks.EarlyStopping):
-    """Early stopping that remembers the epochs before an interruption."""
-
-    def __init__(self, patience: int, rows: list[dict[str, float]]) -> None:
-        super().__init__(monitor="val_loss", patience=patience)
-        self.past = list(rows)
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        super().on_train_begin(logs)
-        for row in self.past:
-            self.on_epoch_end(int(row["epoch"]) - 1, row)
 
 
 def fit(
@@ -172,9 +147,10 @@ def fit(
     model = compiled(recipe, steps, seed)
     keeper = Keeper(folder, steps, report)
     done = keeper.restore(model)
-    callbacks: list[keras.callbacks.Callback] = [keeper]
-    if recipe.patience is not None:
-        callbacks.append(Patience(recipe.patience, keeper.rows))
+
+    def stop(epoch: int, logs: dict[str, float]) -> None:
+        model.stop_training = _over(recipe, keeper.rows)
+
     if not _over(recipe, keeper.rows):
         model.fit(
             generators.train_set(
@@ -191,7 +167,7 @@ def fit(
             steps_per_epoch=steps,
             validation_data=generators.val_set(*validation, batch_size=128),
             class_weight=class_weight(recipe, train[1]) if weights is None else None,
-            callbacks=callbacks,
+            callbacks=[keeper, keras.callbacks.LambdaCallback(on_epoch_end=stop)],
             shuffle=False,  # the generator shuffles
             verbose=0,
         )
@@ -200,7 +176,10 @@ def fit(
 
 
 def _over(recipe: Recipe, rows: list[dict[str, float]]) -> bool:
-    """Whether the epochs of an earlier run were all: the last one, or patience at its end."""
+    """Whether a training has ended: at its last epoch, or with patience at its end.
+
+    Keras's ``EarlyStopping`` forgets the epochs before an interruption.
+    """
     best = min(rows, key=lambda row: row["val_loss"])["epoch"] if rows else 0
     impatient = recipe.patience is not None and len(rows) - best >= recipe.patience
     return impatient or len(rows) >= recipe.epochs

@@ -24,8 +24,7 @@ MILD_AND_LOOK = dataclasses.replace(
 
 # Fields that came after the first record. At their first value, which is their default, they
 # change nothing: a digest leaves them out there, and what was recorded before stays valid.
-LATER = ("network", "view", "margins", "take", "mirrored", "rule", "ema")
-LATER_CHANGES = ("sharpness", "letters")
+LATER = ("network", "view", "margins", "take", "mirrored", "rule", "ema", "sharpness", "letters")
 
 # Prose is not part of what was trained: changing it leaves a record valid.
 PROSE = ("title", "short_epochs", "short_seeds", "was")
@@ -37,17 +36,8 @@ class Recipe:
 
     ``seeds`` lists one training each. With ``average`` the network is their mean probability,
     otherwise it is the one with the lowest validation loss, and the others show how much luck
-    there is. ``cosine`` lets the learning rate warm up for ``warmup_epochs`` and fall to zero at
-    the last epoch. ``class_weights`` is "none" or "balanced"; ``patience`` in epochs without a
-    better validation loss (None trains all epochs). ``take`` says whose weights count: those of
-    the "best" epoch by validation loss, or of the "last" one. ``network`` names the builder where
-    it is not the recipe's own name; ``view`` what of the film it sees (``views.VIEWS``; several
-    joined by "+" are taken by the seeds in turn). ``margins`` "balanced" weights training films by
-    their overlap weights; ``mirrored`` averages the answers to a film and its mirror image;
-    ``rule`` sets the operating point: "sensitivity" on validation films counted alike, or "stress"
-    (``thresholds.stress_threshold``). ``ema`` keeps that share of the weights' running average at
-    each step and takes the average at the end (0: the weights themselves). ``was`` is the name
-    under which the recipe was recorded.
+    there is. ``rule`` sets the operating point: "sensitivity" on validation films counted alike,
+    or "stress" (``thresholds.stress_threshold``).
     """
 
     name: str
@@ -55,26 +45,26 @@ class Recipe:
     side: int = 64  # the first study's size
     batch_size: int = 32
     epochs: int = 30
-    optimizer: str = "adam"
+    optimizer: str = "adam"  # or "adamw"
     learning_rate: float = 1e-3
-    cosine: bool = False
+    cosine: bool = False  # warm up for warmup_epochs, then fall to zero at the last epoch
     warmup_epochs: int = 0
     weight_decay: float = 0.0
     label_smoothing: float = 0.0
-    class_weights: str = "none"
-    patience: int | None = 10
+    class_weights: str = "none"  # or "balanced"
+    patience: int | None = 10  # epochs without a better validation loss; None trains all epochs
     augmentation: Augmentation | None = None
     seeds: tuple[int, ...] = (1,)
     average: bool = False
     keep_weights: bool = False
-    network: str = ""
-    view: str = "film"
-    margins: str = "ignored"
-    take: str = "best"
-    mirrored: bool = False
+    network: str = ""  # its builder, where that is not the recipe's own name
+    view: str = "film"  # what it sees (views.VIEWS); the seeds take several, joined by "+", in turn
+    margins: str = "ignored"  # "balanced" weights training films by their overlap weights
+    take: str = "best"  # weights of the epoch with the lowest validation loss, or of the "last"
+    mirrored: bool = False  # average the answers to a film and its mirror image
     rule: str = "sensitivity"
-    ema: float = 0.0
-    was: str = ""
+    ema: float = 0.0  # share that the weights' running average keeps at a step; 0: no average
+    was: str = ""  # the name under which it was recorded
     short_epochs: int = 8
     short_seeds: int = 1
 
@@ -95,10 +85,9 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, as plain data."""
         fields = {k: v for k, v in dataclasses.asdict(self).items() if k not in PROSE}
-        if fields["augmentation"] is not None:
-            changes = fields["augmentation"]
-            fields["augmentation"] = _without_defaults(changes, LATER_CHANGES, Augmentation)
-        return _without_defaults(fields | {"name": self.was or self.name}, LATER, Recipe)
+        if self.augmentation is not None:
+            fields["augmentation"] = _without_defaults(fields["augmentation"], Augmentation)
+        return _without_defaults(fields | {"name": self.was or self.name}, Recipe)
 
     def digest(self) -> str:
         """SHA-256 of the settings, the first 16 digits."""
@@ -107,14 +96,13 @@ class Recipe:
 
     def shortened(self) -> Recipe:
         """The same network on a schedule of minutes: shows the way, is no result."""
-        return dataclasses.replace(
-            self, epochs=self.short_epochs, seeds=self.seeds[: self.short_seeds]
-        )
+        seeds = self.seeds[: self.short_seeds]
+        return dataclasses.replace(self, epochs=self.short_epochs, seeds=seeds)
 
 
-def _without_defaults(fields: dict[str, Any], later: tuple[str, ...], kind: type) -> dict[str, Any]:
-    """``fields`` of a ``kind``, less those of ``later`` that have their default."""
-    return {k: v for k, v in fields.items() if k not in later or v != getattr(kind, k)}
+def _without_defaults(fields: dict[str, Any], kind: type) -> dict[str, Any]:
+    """``fields`` of a ``kind``, less those of ``LATER`` that have their default."""
+    return {k: v for k, v in fields.items() if k not in LATER or v != getattr(kind, k)}
 
 
 # The first network against the shortcut: a larger film, and tone of no use.
@@ -175,11 +163,7 @@ STUDY: dict[str, Recipe] = {
 
 
 def get(name: str) -> Recipe:
-    """Return the study's recipe ``name``.
-
-    Raises:
-        ValueError: the study has no such recipe.
-    """
+    """The study's recipe ``name``; ValueError where it has none of this name."""
     if name not in STUDY:
         raise ValueError(f"no recipe {name!r}; the study has {', '.join(STUDY)}")
     return STUDY[name]

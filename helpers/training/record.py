@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,12 +57,9 @@ class Record:
 def circumstances() -> dict[str, Any]:
     """Date, processor and versions, for the record."""
     packages = ("tensorflow", "keras", "numpy", "scikit-learn")
-    return {
-        "date": _now(),
-        "processor": _processor(),
-        "versions": {"python": platform.python_version()}
-        | {package: metadata.version(package) for package in packages},
-    }
+    versions = {"python": platform.python_version()}
+    versions |= {package: metadata.version(package) for package in packages}
+    return {"date": _now(), "processor": _processor(), "versions": versions}
 
 
 def _now() -> str:
@@ -70,11 +68,10 @@ def _now() -> str:
 
 def _processor() -> str:
     """The processor's name; Linux gives it in /proc only."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration, IndexError):
-        return platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        if named := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
+            return named[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def write(root: Path, recipe: Recipe, record: Record, members: dict | None = None) -> Path:
@@ -133,11 +130,7 @@ def _settled(read: Callable[..., Any]) -> Callable[..., Any]:
 
 @_settled
 def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
-    """Read one recipe's record and check that it belongs to the recipe and to the films.
-
-    Raises:
-        RecordError: absent, damaged, or recorded with other settings or other films.
-    """
+    """One recipe's record; RecordError: absent, damaged, or of other settings or other films."""
     folder = root / recipe.name
     facts, table = read_facts(root, recipe.name), _content(folder / TABLE, str)
     if "history" not in facts:
@@ -155,11 +148,7 @@ def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
 
 
 def read_facts(root: Path, name: str) -> dict[str, Any]:
-    """The facts recorded under ``name``, as they stand in ``record.json``.
-
-    Raises:
-        RecordError: absent or damaged.
-    """
+    """What ``record.json`` says under ``name``; RecordError where it is absent or damaged."""
     return _content(root / name / FACTS, lambda text: dict(json.loads(text)))
 
 
@@ -174,21 +163,13 @@ def _content(path: Path, parse: Callable[[str], Any]) -> Any:
 
 @_settled
 def load_network(root: Path, name: str) -> keras.Model:
-    """The network that ``write_facts`` wrote.
-
-    Raises:
-        RecordError: absent, or not the one that was recorded.
-    """
+    """The network that ``write_facts`` wrote; RecordError: absent, or not the one recorded."""
     return _load(root / name / f"{name}.keras", read_facts(root, name).get("network_sha256"))
 
 
 @_settled
 def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
-    """The network of one seed, where the recipe keeps it.
-
-    Raises:
-        RecordError: the weights of this seed are not kept, or not those that were recorded.
-    """
+    """The network of one seed; RecordError: its weights are not kept, or not those recorded."""
     members = read_facts(root, recipe.name).get("members_sha256", {})
     return _load(root / recipe.name / MEMBER.format(seed), members.get(str(seed)))
 
@@ -209,8 +190,7 @@ def _sha256(path: Path) -> str:
 def state(root: Path) -> str:
     """Digest of all recorded predictions, 16 digits: what was drawn from them carries it.
 
-    Raises:
-        RecordError: nothing is recorded under ``root``.
+    RecordError where nothing is recorded under ``root``.
     """
     tables = sorted(root.glob(f"*/{TABLE}"))
     if not tables:
@@ -230,11 +210,7 @@ def note_opening(root: Path, recipe: Recipe, films: int) -> None:
 
 
 def openings(root: Path) -> pd.DataFrame:
-    """The ledger of test openings: date, recipe, recipe_digest, seeds, films.
-
-    Raises:
-        RecordError: there is no ledger under ``root``.
-    """
+    """The ledger: date, recipe, recipe_digest, seeds, films; RecordError where there is none."""
     if not (root / LEDGER).is_file():
         raise RecordError(f"{root / LEDGER}: no ledger of test openings")
     return pd.read_csv(root / LEDGER, dtype={"seeds": "string"})

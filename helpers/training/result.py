@@ -75,11 +75,7 @@ class Result:
         return [self.load(seed) for seed in self.recipe.seeds]
 
     def ensemble(self) -> Ensemble:
-        """The members with what each sees and the operating point, ready to answer.
-
-        Raises:
-            RecordError: the weights are not kept.
-        """
+        """The members, what each sees, the operating point; RecordError: weights are not kept."""
         recipe = self.recipe
         members = zip(self.members(), map(recipe.view_of, recipe.seeds), strict=True)
         return Ensemble(recipe.name, recipe.title, recipe.side, self.threshold, tuple(members))

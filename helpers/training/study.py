@@ -23,9 +23,6 @@ from helpers.training import fit, progress, recipes, record
 from helpers.training.recipes import Recipe
 from helpers.training.result import Result
 
-MODES = ("replay", "train")
-SCHEDULES = ("full", "short")
-SCORED = ("validation", "test")
 DONE = "finished"
 
 
@@ -35,9 +32,7 @@ class Study:
     ``mode`` replay reads ``results``; train fits each network on the films at hand (resuming
     under ``build``) and writes its record: to ``results`` only with the full schedule on the
     full set, else under ``build``, so that the committed record stays what it says it is.
-
-    Raises:
-        ValueError: an unknown mode or schedule.
+    ValueError: an unknown mode or schedule.
     """
 
     def __init__(
@@ -49,7 +44,7 @@ class Study:
         build: Path = config.BUILD,
         tell: bool = True,
     ) -> None:
-        for value, known in ((mode, MODES), (schedule, SCHEDULES)):
+        for value, known in ((mode, ("replay", "train")), (schedule, ("full", "short"))):
             if value not in known:
                 raise ValueError(f"{value!r} is none of {', '.join(known)}")
         self.mode, self.schedule, self.results = mode, schedule, Path(results)
@@ -93,8 +88,8 @@ class Study:
     def run(self, name: str) -> Result:
         """Return the result of one recipe: recorded (replay) or obtained now (train)."""
         if name not in self._done:
-            found = self.train([name]) if self.mode == "train" else [self.recorded(name)]
-            (self._done[name],) = found
+            (result,) = self.train([name]) if self.mode == "train" else [self.recorded(name)]
+            self._done[name] = result
             if self.mode == "train" and set(self._done) == set(self.names):
                 self.close()
         return self._done[name]
@@ -104,11 +99,7 @@ class Study:
         return {name: self.run(name) for name in self.names}
 
     def recorded(self, name: str) -> Result:
-        """Result of one recipe as an earlier run with these settings wrote it.
-
-        Raises:
-            RecordError: there is none, or it belongs to other settings or films.
-        """
+        """What an earlier run wrote; RecordError: nothing, or with other settings or films."""
         recipe, films, root = self.recipe(name), manifest.read(), self.results
         if self.mode == "train":
             self.pictures(replace(recipe, view="film"))
@@ -170,10 +161,7 @@ class Study:
         """Train recipes, each member a task of its own; yield results in the order of ``names``.
 
         In a pool all are under way at once, and all are tried before a failure is raised.
-
-        Raises:
-            BusyError: another run is training one of them.
-            RuntimeError: trainings in a pool failed; the message names them.
+        BusyError: another run trains one of them. RuntimeError names trainings that failed.
         """
         failed = []
         for group in [[name] for name in names] if pool is None else [names]:
@@ -224,26 +212,23 @@ class Study:
     def member(self, recipe: Recipe, seed: int, work: Path) -> fit.Fitted:
         """Train one seed of a recipe; go on from ``work`` where a run was interrupted.
 
-        Raises:
-            FilmError: the films that can be read here are not those that ``work`` is for.
+        FilmError: the films that can be read here are not those that ``work`` is for.
         """
         films, pictures = self.pictures(replace(recipe, view=recipe.view_of(seed)))
         if self._folder(recipe) != work:
             raise dataset.FilmError(f"{films.source}: a worker cannot read the same films")
-        (seen,) = pictures.values()
-        y, part = (films.table["label"] == "PNEUMONIA").to_numpy(int), films.table["part"]
-        train, validation = (
-            (seen[part == name], y[part == name]) for name in ("training", "validation")
-        )
+        (seen,), part = pictures.values(), films.table["part"]
+        y = (films.table["label"] == "PNEUMONIA").to_numpy(int)
+        data = ((seen[part == name], y[part == name]) for name in ("training", "validation"))
         weights = fit.training_weights(recipe, films.table[part == "training"])
         with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
             report = functools.partial(progress.report, bar)
-            return fit.fit(recipe, seed, train, validation, work / f"seed_{seed}", report, weights)
+            return fit.fit(recipe, seed, *data, work / f"seed_{seed}", report, weights)
 
     def _record(self, recipe: Recipe, fitted: dict[int, fit.Fitted]) -> None:
         """Score the validation and test films with each member and write the record."""
         (films, pictures), rows = self.pictures(recipe), []
-        table, scored = films.table, films.table["part"].isin(SCORED).to_numpy()
+        table, scored = films.table, films.table["part"].ne("training").to_numpy()
         if self.official:
             record.note_opening(self.root, recipe, int((table["part"] == "test").sum()))
         names = table.loc[scored, ["film", "part"]].rename(columns={"part": "split"})
