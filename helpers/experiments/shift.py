@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers import config
 from helpers.data import dataset, manifest
 from helpers.evaluation import metrics, thresholds
 from helpers.experiments import bench, trials
@@ -76,10 +74,10 @@ def ranking(scores: Mapping[object, Sequence[pd.DataFrame]]) -> pd.DataFrame:
     """
     rows = {}
     for name, (before, after) in scores.items():
-        before = acquisition.weighted(before).assign(role="validation")
-        figures = acquisition.stress_figures(before) | {"test": metrics.point(after, 0.5)["AUROC"]}
-        rows[name] = {part.removesuffix(" AUROC"): value for part, value in figures.items()}
-    return pd.DataFrame(rows).T[["validation", "stress", "test"]]
+        found = acquisition.stress_figures(acquisition.weighted(before.assign(role="validation")))
+        aurocs = {part: found[f"{part} AUROC"] for part in ("validation", "stress")}
+        rows[name] = aurocs | {"test": metrics.point(after, 0.5)["AUROC"]}
+    return pd.DataFrame(rows).T
 
 
 def members(result: Result) -> pd.DataFrame:
@@ -116,15 +114,13 @@ def operating_points(result: Result) -> pd.DataFrame:
     return table.assign(threshold=pd.Series(points).round(3))
 
 
-def measure_flips(
-    films: dataset.Films, names: Sequence[str] = ("residual", "final"), root: Path = config.RESULTS
-) -> pd.DataFrame:
+def measure_flips(films: dataset.Films) -> pd.DataFrame:
     """Decisions on test films that flip: network, part, label, change, films, flips.
 
     Changes are ``perturbations.COUNTERFACTUALS``; ``films`` must hold the full set.
     """
-    networks = [Study(results=root).run(name).ensemble() for name in names]
-    ready = bench.prepare(films, root)
+    networks = [Study().run(name).ensemble() for name in ("residual", "final")]
+    ready = bench.prepare(films)
     rows, before, tables = ready.rows("test"), {}, []
     facts = ready.table.iloc[rows][["part", "label"]]
     for change in (bench.PLAIN, *perturbations.COUNTERFACTUALS):
@@ -141,9 +137,8 @@ def measure_flips(
 def explained(before: pd.DataFrame, after: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Specificity on validation, on validation with the test films' margins, and on test films.
 
-    The middle row counts normal validation films so that their margins are distributed as those
-    of the normal test films (BINS): what would be left had nothing changed but the background.
-    Columns value, low, high.
+    The middle row counts normal validation films so that their margins are distributed (BINS) as
+    on normal test films: what is left where only the background changed. Columns value, low, high.
     """
     margin = acquisition.read()["margin"]
     old, new = (scores[scores["y"] == 0].join(margin, on="film") for scores in (before, after))

@@ -95,10 +95,9 @@ def measure_changes(
 def measure_maps(bench: Bench, networks: Networks, tell: Tell) -> pd.DataFrame:
     """Share of each map inside the lungs: people's outlines, and those found on test films.
 
-    Columns film, part, outline ("drawn" by people, on normal films only, or "found"), lung and
-    box (shares of the film that the lungs and the box around them cover), network, method,
-    called (pneumonia), inside, boxed (shares of the map in lungs and box). Found ones by
-    Grad-CAM only.
+    Columns film, part, outline ("drawn" by people, on normal films only, or "found", by Grad-CAM
+    only), lung and box (shares of the film that the lungs and the box around them cover), network,
+    method, called (pneumonia), inside, boxed (shares of the map in lungs and box).
     """
     drawn, masks = lungs.masks(bench.table)
     outlines = lungs.resized(masks.astype(np.uint8) * 255, lungs.SIDE) > 127
@@ -230,15 +229,13 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
 
     (AUROC as it is - AUROC corrupted) / AUROC as it is; paired bootstrap over patients.
     """
+    columns = [c for c, (kind, _) in CORRUPTED.items() if kind in perturbations.CORRUPTIONS]
     scored = scores(name, root)
     drawn = metrics.patient_weights(scored[PLAIN]["patient"], count=500)
     weights = np.vstack([np.ones(drawn.shape[1]), drawn])
-
-    def auroc(change: str) -> np.ndarray:
-        return metrics.weighted_metrics(scored[change], 0.5, weights)["AUROC"].to_numpy()
-
-    columns = [c for c, (name, _) in CORRUPTED.items() if name in perturbations.CORRUPTIONS]
-    relative = 1 - np.mean([auroc(change) for change in columns], axis=0) / auroc(PLAIN)
+    found = {c: metrics.weighted_metrics(scored[c], 0.5, weights) for c in (PLAIN, *columns)}
+    auroc = pd.DataFrame({change: table["AUROC"] for change, table in found.items()})
+    relative = 1 - auroc[columns].mean(axis=1) / auroc[PLAIN]
     low, high = metrics.interval(relative[1:])
     return pd.Series({"value": relative[0], "low": low, "high": high})
 
@@ -267,14 +264,13 @@ def error_films(result: Result, shown: pd.Series, count: int = 12) -> pd.DataFra
     worst = scored[wrong & scored["film"].map(shown).eq(True)].nlargest(count, "certainty")
     facts = acquisition.read()
     ours, trained = facts.loc[worst["film"]], facts[facts["part"] == "training"]
-    ranks = {c: np.searchsorted(np.sort(trained[c]), ours[c]) for c in ("sharpness", "tone_50")}
-    place = pd.DataFrame(ranks, index=ours.index) / len(trained)
+    low, high = (trained[["sharpness", "tone_50"]].quantile(share) for share in (0.1, 0.9))
     holds = pd.DataFrame(
         {
-            "blurred": place["sharpness"] < 0.1,
-            "sharp": place["sharpness"] > 0.9,
-            "dark": place["tone_50"] < 0.1,
-            "pale": place["tone_50"] > 0.9,
+            "blurred": ours["sharpness"] < low["sharpness"],
+            "sharp": ours["sharpness"] > high["sharpness"],
+            "dark": ours["tone_50"] < low["tone_50"],
+            "pale": ours["tone_50"] > high["tone_50"],
             "sick surround": ours["margin"] > 0.5,
         }
     )
@@ -292,7 +288,7 @@ def _inside(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
     boxed and box say the same of the box around both lungs; films counts.
     """
-    rows, patients = {}, manifest.read().set_index("film")["patient"]
+    patients, rows = manifest.read().set_index("film")["patient"], {}
     for key, of in table.dropna(subset="inside").groupby(keys):
         mean = metrics.bootstrap_mean(of["inside"], of["film"].map(patients))
         shares = of[["lung", "boxed", "box"]].mean()
