@@ -7,7 +7,6 @@ import operator
 import os
 import signal
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -153,9 +152,9 @@ def kill_a_busy_worker(cluster):
         for _ in range(1000):
             busy = [worker for worker, held in client.processing().items() if held]
             if busy:
-                os.kill(workers[busy[0]], signal.SIGKILL)
-                return
+                return os.kill(workers[busy[0]], signal.SIGKILL)
             time.sleep(0.01)
+    raise AssertionError("no worker was at work")
 
 
 def test_a_killed_worker_loses_no_training(cluster, train, here, tmp_path):
@@ -164,11 +163,10 @@ def test_a_killed_worker_loses_no_training(cluster, train, here, tmp_path):
             time.sleep(0.01)
         kill_a_busy_worker(cluster)
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    with tasks.pool(dask=cluster.scheduler_address) as pool:
+    with ThreadPoolExecutor(1) as aside, tasks.pool(dask=cluster.scheduler_address) as pool:
+        killed = aside.submit(kill)
         there = list(train(tmp_path, pool))
-    thread.join()
+        killed.result()
     assert [result.recipe.name for result in there] == list(RECIPES)
     assert list(record.openings(tmp_path / "results")["recipe"]) == list(RECIPES)
     pd.testing.assert_frame_equal(predictions(there), here, atol=1e-5)

@@ -92,14 +92,12 @@ class Run:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """Each recipe trained without an interruption, once."""
-    runs = {}
 
+    @functools.cache
     def get(name):
-        if name not in runs:
-            folder, reported = tmp_path_factory.mktemp("whole"), []
-            fitted = fit(RECIPES[name], folder, lambda *one: reported.append(one))
-            runs[name] = Run(fitted, folder, reported)
-        return runs[name]
+        folder, reported = tmp_path_factory.mktemp("whole"), []
+        fitted = fit(RECIPES[name], folder, lambda *one: reported.append(one))
+        return Run(fitted, folder, reported)
 
     return get
 

@@ -190,10 +190,8 @@ def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -
     last = recipe.take == "last"
     kept = folder / ("state.weights.h5" if last else "best.weights.h5")
     if not kept.is_file():
-        raise RuntimeError(
-            f"{recipe.title}, seed {seed}: the validation loss was never a number; lower the "
-            f"learning rate of recipe {recipe.name}"
-        )
+        reason = "the validation loss was never a number; lower the learning rate of recipe"
+        raise RuntimeError(f"{recipe.title}, seed {seed}: {reason} {recipe.name}")
     model.load_weights(kept)
     if recipe.ema:
         model.optimizer.finalize_variable_values(model.trainable_variables)

@@ -31,6 +31,5 @@ def bar(recipe: Recipe, seed: int, names: Sequence[str], silent: bool = False) -
 def report(bar: tqdm, epochs: float, logs: dict[str, float]) -> None:
     """Move the bar to ``epochs`` and show the validation accuracy of the last whole one."""
     if logs:
-        accuracy = f"validation accuracy {logs['val_accuracy']:.3f}"
-        bar.set_postfix_str(accuracy, refresh=False)
+        bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}", refresh=False)
     bar.update(epochs - bar.n)
