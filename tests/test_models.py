@@ -109,3 +109,12 @@ def test_a_summary_lists_layers_with_output_and_parameters_and_their_total():
     assert list(table.index) == ["Conv2D", "Conv2D", "whole network"]
     assert list(table["output"]) == ["62 × 62 × 32", "29 × 29 × 64", ""]
     assert table["parameters"].iloc[-1] == 821_761
+
+
+@pytest.mark.parametrize("name", ["dense", "cnn_1", "cnn_2", "cnn_3", "cnn_4", "cnn_5"])
+def test_a_network_of_the_first_study_is_shown_as_it_is_built(name):
+    shown = classifiers.source(name).removeprefix("```python\n").removesuffix("```")
+    names = {"keras": keras, "layers": keras.layers}
+    exec(compile(f"from __future__ import annotations\n{shown}", name, "exec"), names)
+    built = classifiers.build(name, side=64)
+    assert classifiers.summary(names[name](64)).equals(classifiers.summary(built))

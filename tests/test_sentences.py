@@ -108,13 +108,6 @@ def test_the_rule_says_that_the_final_network_has_another():
     assert f"{final.threshold:.3f}".removeprefix("0") in text
 
 
-def test_only_layers_that_differ_are_listed():
-    changed = tables.layers("cnn_1", "cnn_2")
-    assert list(changed["layer"]) == ["Dropout"] * 3
-    assert set(changed.index) == {"new"}
-    assert len(tables.layers("cnn_1", "cnn_1")) == 0
-
-
 def test_the_split_sentence_counts_what_the_manifest_holds():
     counts = manifest.counts(films := manifest.read())
     assert f"training {counts.loc['training', 'total']:,} films" in sentences.split(films)

@@ -1,4 +1,4 @@
 """The networks: classifiers, lung segmentation, input check."""
 
 from helpers.models import classifiers, ensemble, input_check, lungs, views
-from helpers.models.classifiers import build, summary
+from helpers.models.classifiers import build, source, summary

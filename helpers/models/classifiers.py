@@ -6,6 +6,7 @@ Those of the first study, dense to CNN 5, are written out whole, to be read side
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Callable
 
@@ -198,6 +199,11 @@ def build(name: str, side: int) -> keras.Model | DummyClassifier:
     if name not in BUILDERS:
         raise ValueError(f"no network {name!r}; there are {', '.join(BUILDERS)}")
     return BUILDERS[name](side)
+
+
+def source(name: str) -> str:
+    """Python source of the network ``name``, as Markdown shows it."""
+    return f"```python\n{inspect.getsource(BUILDERS[name])}```"
 
 
 def summary(model: keras.Model, kinds: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pandas as pd
 from helpers import config
 from helpers.evaluation import decisions, metrics
 from helpers.experiments import shift, trust
-from helpers.models import classifiers
-from helpers.training import recipes
 from helpers.training.study import Result
 
 
@@ -55,25 +52,6 @@ def line(result: Result, part: str = "validation") -> str:
     figures = [f"{n} {share(table.loc[n])}" for n in ("AUROC", "sensitivity", "specificity")]
     films = f"{len(result.scores(part)):,} {part} films"
     return f"{result.recipe.title} on {films}: {', '.join(figures)}"
-
-
-def layers(first: str, second: str) -> pd.DataFrame:
-    """The layers in which recipe ``second`` differs from ``first``: which, output, parameters.
-
-    An activation of its own is left out where the other network has none (it has it built in).
-    """
-    tables = [
-        classifiers.summary(classifiers.build(n, side=recipes.get(n).side)) for n in (first, second)
-    ]
-    if "ReLU" not in tables[0].index:
-        tables[1] = tables[1].drop("ReLU", errors="ignore")
-    rows = [list(table.reset_index().itertuples(index=False, name=None)) for table in tables]
-    changed = []
-    for kind, a, b, c, d in difflib.SequenceMatcher(None, *rows, autojunk=False).get_opcodes():
-        if kind != "equal":
-            changed += [("gone", *row) for row in rows[0][a:b]]
-            changed += [("new", *row) for row in rows[1][c:d]]
-    return pd.DataFrame(changed, columns=["", "layer", "output", "parameters"]).set_index("")
 
 
 def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
