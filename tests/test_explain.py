@@ -36,7 +36,7 @@ def ensemble(network):
 
 def found(edge=1.0, count=2):
     """Lungs in boxes from the upper left corner to ``edge``."""
-    boxes = np.tile(np.array([0.0, edge, 0.0, edge], np.float32), (count, 1))
+    boxes = np.tile(np.float32([0, edge, 0, edge]), (count, 1))
     return Found(boxes, np.zeros((count, SIDE, SIDE), bool), np.ones(count, bool))
 
 
@@ -98,9 +98,8 @@ def test_randomising_goes_from_the_output_down_and_leaves_the_trained_network(
 
 
 def test_the_sanity_check_correlates_ranks_and_gives_none_for_a_constant_map(ensemble):
-    noisy = np.random.default_rng(1).integers(0, 255, (4, 224, 224)).astype(np.uint8)
-    noisy[:, :112, :112] //= 2
-    noisy[:, :112, :112] += 128
+    noisy = np.random.default_rng(1).integers(0, 255, (4, 224, 224), np.uint8)
+    noisy[:, :112, :112] = 128 + noisy[:, :112, :112] // 2
     alike = explain.sanity_check(ensemble, noisy, found(count=4), share=1.0, seed=3)
     assert alike.shape == (4,)
     assert (np.abs(alike) <= 1).all()

@@ -106,10 +106,7 @@ def predictive_values(
 
 
 def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
-    """The network's own probability from which on calling costs less, by calibration alone.
-
-    Platt scaling from validation films, then the probability where the costs meet.
-    """
+    """The network's own probability where the costs meet, by Platt scaling of validation films."""
     at = pd.DataFrame({"probability": [stakes.threshold]})
     read = calibration.shift_prevalence(at, stakes.prevalence, float(validation["y"].mean()))
     return calibration.fit_platt(validation).inverse(read["probability"].iloc[0])

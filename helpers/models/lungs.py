@@ -136,12 +136,12 @@ def segment(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     return model.predict(small, verbose=0)[..., 0]
 
 
-def largest(mask: np.ndarray, most: int = 2, least: float = 0.02) -> np.ndarray:
-    """The ``most`` largest connected parts of one mask that cover ``least`` of the film."""
+def largest(mask: np.ndarray) -> np.ndarray:
+    """The two largest connected parts of one mask, of those that cover 2% of the film."""
     parts, _ = ndimage.label(mask)
     sizes = np.bincount(parts.ravel())[1:]
-    wanted = np.argsort(-sizes)[:most]
-    return np.isin(parts, 1 + wanted[sizes[wanted] >= least * mask.size])
+    wanted = np.argsort(-sizes)[:2]
+    return np.isin(parts, 1 + wanted[sizes[wanted] >= 0.02 * mask.size])
 
 
 def box(probability: np.ndarray) -> tuple[float, ...] | None:
@@ -162,13 +162,11 @@ def box(probability: np.ndarray) -> tuple[float, ...] | None:
 
 @dataclass(frozen=True)
 class Found:
-    """Lungs of n films: boxes (n, 4) as shares (top, bottom, left, right), masks (n, SIDE, SIDE)
-    bool, and ``ok`` (n,) False where the segmentation failed and the box is the whole film.
-    """
+    """Lungs of n films."""
 
-    boxes: np.ndarray
-    masks: np.ndarray
-    ok: np.ndarray
+    boxes: np.ndarray  # (n, 4), shares of the side: top, bottom, left, right
+    masks: np.ndarray  # (n, SIDE, SIDE) bool
+    ok: np.ndarray  # (n,) False where the segmentation failed and the box is the whole film
 
     def of(self, rows: np.ndarray | Sequence[int]) -> Found:
         """The lungs of some of the films, in the order of ``rows``."""
