@@ -3,8 +3,6 @@
 Exit code 0: done; 1: something at hand does not allow it (one line says what); 2: wrong use.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """Constants of the study, each with the reason it has the value it has."""
 
-from __future__ import annotations
-
 import getpass
 import os
 import tempfile

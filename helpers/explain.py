@@ -4,8 +4,6 @@ Maps are (n, SIDE, SIDE) float, not negative, over the whole film; each sums to 
 on the film speaks for the call, then to 0.
 """
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pandas as pd

@@ -4,8 +4,6 @@ The probability is the final network's own, the mean of its members: chapter 8 s
 calibration fitted on validation films does not hold on films of another batch.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Importing TensorFlow without its start-up notes."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress

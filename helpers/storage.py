@@ -1,7 +1,5 @@
 """Files written whole or not at all, by one run at a time."""
 
-from __future__ import annotations
-
 import os
 import uuid
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Independent tasks: one after another here, in several processes, or on a Dask cluster."""
 
-from __future__ import annotations
-
 import functools
 import multiprocessing
 import os

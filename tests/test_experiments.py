@@ -24,7 +24,7 @@ from helpers.training.study import Study
 
 def test_balanced_training_weights_lift_films_against_their_propensity():
     recipe = dataclasses.replace(trials.BASE, margins="balanced")
-    films = pd.DataFrame({"label": ["NORMAL", "NORMAL"], "background": [0.95, 0.01], "film": "a"})
+    films = pd.DataFrame({"y": [0, 0], "background": [0.95, 0.01], "film": "a"})
     weights = fit.training_weights(recipe, films)
     assert weights[0] / weights[1] == pytest.approx(9.5)
     assert weights.mean() == pytest.approx(1)
@@ -249,7 +249,7 @@ class Segmenter:
 def test_measuring_resumes_where_it_was_interrupted(tmp_path):
     table = pd.DataFrame({"film": [f"film {n}" for n in range(12)], "marker": 1})
     table["part"] = ["training"] * 8 + ["test"] * 4
-    table[["label", "margin"]] = [["NORMAL", 0.01], ["PNEUMONIA", 0.99]] * 6
+    table[["label", "y", "margin"]] = [["NORMAL", 0, 0.01], ["PNEUMONIA", 1, 0.99]] * 6
     pictures = np.random.default_rng(0).integers(60, 180, (12, 224, 224), np.uint8)
     films = bench.Bench(table, pictures, Segmenter())
     networks = {"a": Ensemble("a", "A", 32, 0.5, ((bright(), "film"),))}

@@ -22,7 +22,7 @@ from helpers.predict import Answer, Predictor
 from helpers.report import console
 from helpers.training import record
 from helpers.training.study import Study
-from tests.test_reading import OTHERS, REFUSALS, ways
+from tests.test_reading import OTHERS, REFUSALS, kinds
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_the_same_film_gives_the_same_answer_whichever_way_it_comes(predictor, s
     rows = []
     for number, path in enumerate(some["path"]):
         film = images.read_film(path, 224)
-        for way, data in ways(film).items():
+        for way, data in kinds(film).items():
             if way.startswith("DICOM, ") and way != "DICOM, 16 bits":
                 continue
             name = tmp_path / f"{number}-{len(rows)}"

@@ -1,7 +1,5 @@
 """The augmentation: how training films are moved, sharpened and retoned, a batch at a time."""
 
-from __future__ import annotations
-
 import functools
 import math
 from dataclasses import dataclass, fields

@@ -1,7 +1,5 @@
 """Films at hand: found on disk in any usual layout, or packaged; decoded once and kept."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import importlib.metadata
@@ -12,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -47,7 +46,7 @@ class Films:
             lines += [f"{len(names):,} {name}: {_first(names)}"] if names else []
         return "; ".join([*lines, *self.notes])
 
-    def without(self, rows: list[int], *notes: str) -> Films:
+    def without(self, rows: list[int], *notes: str) -> Self:
         """The films but for those of some rows, which are missing now."""
         table = self.table.drop(index=rows).reset_index(drop=True)
         missing = (*self.missing, *self.table["film"].iloc[rows])

@@ -4,8 +4,6 @@ Mendeley's archive comes through pooch, which starts again where the connection 
 nothing but the right SHA-256; Kaggle's through kagglehub, which goes on in a cache of its own.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import shutil

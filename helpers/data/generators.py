@@ -5,8 +5,6 @@ moved. So the same seed gives the same batches on any number of threads, and a t
 interrupted goes on at the step it had reached.
 """
 
-from __future__ import annotations
-
 import math
 import os
 

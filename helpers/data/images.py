@@ -4,8 +4,6 @@ Refuses by name what is no readable grey picture; never guesses. Files are untru
 executed or unpickled, sizes are looked at before pixels are made.
 """
 
-from __future__ import annotations
-
 import io
 import warnings
 from collections.abc import Iterator

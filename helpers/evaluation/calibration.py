@@ -1,7 +1,5 @@
 """Whether a probability means what it says: calibration, its errors, another prevalence."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

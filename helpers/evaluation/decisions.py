@@ -1,7 +1,5 @@
 """What an operating point means in use: costs, net benefit, predictive values, referral."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

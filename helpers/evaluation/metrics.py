@@ -5,8 +5,6 @@
 percentile intervals of a bootstrap over patients: films of one child are not independent.
 """
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Mapping

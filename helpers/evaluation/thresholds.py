@@ -1,7 +1,5 @@
 """Operating points: the probability from which on a film is called pneumonia."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """The full films on the bench: with lungs and backgrounds, and changed on purpose."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +43,7 @@ def changed(change: str, films: np.ndarray, donors: np.ndarray, found: Found) ->
 class Bench:
     """Films ready for experiments: ``pictures`` (n, 224, 224) uint8 and their lungs, ``found``.
 
-    ``table``, a row a film: the manifest's columns, y, those of ``acquisition.read``.
+    ``table``, a row a film: the manifest's columns and those of ``acquisition.read``.
     """
 
     def __init__(self, table: pd.DataFrame, pictures: np.ndarray, segmenter: keras.Model) -> None:
@@ -74,7 +72,7 @@ def prepare(
     segmenter = record.load_network(root, lungs.NAME)
     ours = films.table[films.table["part"].isin(parts)].reset_index(drop=True)
     films, pictures = dataset.load(replace(films, table=ours), config.SOURCE_SIZE)
-    table = films.table.assign(y=(films.table["label"] == "PNEUMONIA").astype(int))
+    table = films.table
     if (root / acquisition.FOLDER / acquisition.TABLE).is_file():
         table = table.join(acquisition.read(root).drop(columns="part"), on="film")
     return Bench(table, pictures, segmenter)

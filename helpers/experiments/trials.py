@@ -1,7 +1,5 @@
 """What was tried on the way to the final network: one change a trial, judged without test films."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -158,9 +156,8 @@ def read(name: str, root: Path = config.RESULTS) -> record.Record:
 
 def scores(name: str) -> pd.DataFrame:
     """A trial's answers, a row a seed and film, as ``acquisition.stress_figures`` takes them."""
-    facts = manifest.read().set_index("film")[["label", "patient"]]
+    facts = manifest.read().set_index("film")[["y", "patient"]]
     table = read(name).predictions.rename(columns={"split": "role"}).join(facts, on="film")
-    table["y"] = (table["label"] == "PNEUMONIA").astype(int)
     return acquisition.weighted(table)
 
 

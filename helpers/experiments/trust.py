@@ -4,8 +4,6 @@ Two networks side by side: the final one, and CNN 5, whose weights are not kept:
 trainings is repeated with the same settings, and this *reference* is kept instead.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -210,8 +208,7 @@ def thresholds() -> dict[str, float]:
 def scores(name: str, root: Path = config.RESULTS) -> dict[str, pd.DataFrame]:
     """One network's scores, as ``evaluation`` takes them, for each change."""
     table = answers(name, root)
-    facts = manifest.read().set_index("film").loc[table.index, ["label", "patient"]].reset_index()
-    facts["y"] = facts["label"].eq("PNEUMONIA").astype(int)
+    facts = manifest.read().set_index("film").loc[table.index, ["y", "patient"]].reset_index()
     return {change: facts.assign(probability=table[change].to_numpy()) for change in table}
 
 

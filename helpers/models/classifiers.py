@@ -3,8 +3,6 @@
 Those of the first study, dense to CNN 5, are written out whole, to be read side by side.
 """
 
-from __future__ import annotations
-
 import hashlib
 import inspect
 import json

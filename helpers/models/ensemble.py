@@ -1,7 +1,5 @@
 """Several trained networks that answer with their mean."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import keras

@@ -5,8 +5,6 @@ can be made: films turned, torn, magnified, noise, text, drawings. It is judged 
 seen, photographs among them.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import textwrap
 import time

@@ -4,11 +4,10 @@ It learns from masks that people drew on normal films (V7 Labs, in the package s
 shows lung that pneumonia hides, so opacities are painted into the training films.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import keras
 import numpy as np
@@ -168,7 +167,7 @@ class Found:
     masks: np.ndarray  # (n, SIDE, SIDE) bool
     ok: np.ndarray  # (n,) False where the segmentation failed and the box is the whole film
 
-    def of(self, rows: np.ndarray | Sequence[int]) -> Found:
+    def of(self, rows: np.ndarray | Sequence[int]) -> Self:
         """The lungs of some of the films, in the order of ``rows``."""
         return Found(self.boxes[rows], self.masks[rows], self.ok[rows])
 

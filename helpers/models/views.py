@@ -1,7 +1,5 @@
 """What of a film a network gets to see: the whole, the lungs, or all but the lungs."""
 
-from __future__ import annotations
-
 import numpy as np
 from PIL import Image, ImageOps
 from scipy import ndimage

@@ -1,7 +1,5 @@
 """Figures of the films: examples, means, counts, acquisition groups, and what networks see."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt

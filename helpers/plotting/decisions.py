@@ -1,7 +1,5 @@
 """Figures of costs, calibration, referral, robustness, and of what networks rely on."""
 
-from __future__ import annotations
-
 import itertools
 import textwrap
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Figures of the networks' results: of one network, and of estimates of all by their titles."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

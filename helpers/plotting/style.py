@@ -1,7 +1,5 @@
 """The look of all figures, what many of them draw, and their text for those who cannot see."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """What ``python -m helpers predict`` prints and writes: a line a film, as soon as it is judged."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import csv

@@ -1,7 +1,5 @@
 """The pictures under images/, drawn from the record and the packaged films."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib.pyplot as plt

@@ -1,7 +1,5 @@
 """Executing the notebook from the command line: a page to read, progress on the terminal."""
 
-from __future__ import annotations
-
 import base64
 import io
 import logging

@@ -4,8 +4,6 @@ A template's ``holds(condition, sentence)`` stops the rendering where the record
 the sentence out: then a person writes it anew. The slides fill in the same facts.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The sentences that the notebook still composes, until they are written by hand."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Mapping

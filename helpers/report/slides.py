@@ -4,8 +4,6 @@ Words stand in ``templates/presentation.typ``, beside the conditions under which
 numbers and pictures that it fills in are gathered here from the record.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import shutil

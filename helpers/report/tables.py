@@ -1,7 +1,5 @@
 """Tables and numbers as text: how a share, an interval, a difference is written."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What a film gives away without its lungs: marker, margin, tone, and the group it belongs to."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,7 +36,7 @@ def edge_scores(films: dataset.Films, pictures: np.ndarray, width: int = 2) -> p
     films among them. Returns scores as ``evaluation`` takes them.
     """
     edge = dataset.border(pictures, width) / 255
-    table = films.table.assign(y=(films.table["label"] == "PNEUMONIA").astype(int))
+    table = films.table
     seen = table["part"] == "training"
     # A weak penalty: there are several times as many films as pixels.
     model = LogisticRegression(C=0.1, max_iter=1000).fit(edge[seen], table.loc[seen, "y"])
@@ -107,11 +105,11 @@ def groups(table: pd.DataFrame, known: pd.DataFrame) -> np.ndarray:
 def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     """Probability of pneumonia from the margin alone, (n,): boosted trees, Platt scaling.
 
-    ``table`` needs label, part, patient. Official training films get an out-of-fold value (folds
+    ``table`` needs y, part, patient. Official training films get an out-of-fold value (folds
     by patient), test films that of a model fitted on all official training films. Among films of
     value e a share of about e has pneumonia.
     """
-    y = (table["label"] == "PNEUMONIA").to_numpy(int)
+    y = table["y"].to_numpy()
     known = (table["part"] != "test").to_numpy()
     trees = HistGradientBoostingClassifier(
         max_iter=60, max_leaf_nodes=6, min_samples_leaf=40, l2_regularization=5, random_state=0
@@ -149,10 +147,9 @@ def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     some film speaks, by its margin, for the other class. The other half stays, so that a
     network can learn from such films.
     """
-    y = (table["label"] == "PNEUMONIA").to_numpy().astype(int)
-    against = (table["part"] == "training").to_numpy() & (overlap_weights(y, margin) > 0.5)
-    patients = table.loc[against, ["patient", "label"]].drop_duplicates("patient")
-    chosen = patients["patient"][patients.groupby("label").cumcount() % 2 == 0]
+    against = (table["part"] == "training") & (overlap_weights(table["y"], margin) > 0.5)
+    patients = table.loc[against, ["patient", "y"]].drop_duplicates("patient")
+    chosen = patients["patient"][patients.groupby("y").cumcount() % 2 == 0]
     return table["patient"].isin(chosen).to_numpy() & (table["part"] == "training").to_numpy()
 
 
@@ -165,7 +162,7 @@ def measure(films: dataset.Films) -> pd.DataFrame:
     films, pictures = dataset.load(films, config.SOURCE_SIZE)
     with ThreadPoolExecutor() as pool:
         known = pd.DataFrame(list(pool.map(features, pictures)))
-    table = films.table[["film", "part", "label", "patient"]].reset_index(drop=True)
+    table = films.table[["film", "part", "y", "patient"]].reset_index(drop=True)
     edge = dataset.border(lungs.resized(pictures, 32), width=2) / 255
     margin = propensity(table, np.hstack([edge, known[list(MARGIN)].to_numpy()]))
     facts = {"group": groups(table, known), "margin": margin.round(4)}

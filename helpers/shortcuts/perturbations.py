@@ -3,8 +3,6 @@
 Films are (224, 224) uint8. The number of a film decides where a corruption has two directions.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Callable
 
@@ -105,9 +103,9 @@ def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
 def donors(table: pd.DataFrame) -> np.ndarray:
     """For each film the position of its donor: a typical training film of the other class.
 
-    ``table`` needs label, part, margin (``acquisition.propensity``) and marker; a donor has one.
+    ``table`` needs y, part, margin (``acquisition.propensity``) and marker; a donor has one.
     """
-    sick = (table["label"] == "PNEUMONIA").to_numpy()
+    sick = table["y"].to_numpy() == 1
     typical = np.where(sick, table["margin"], 1 - table["margin"]) > TYPICAL
     may = typical & (table["part"] == "training") & (table["marker"] > 0)
     rng = np.random.default_rng(config.SEED)

@@ -1,7 +1,5 @@
 """Fitting one recipe with one seed: optimiser, callbacks, and going on after an interruption."""
 
-from __future__ import annotations
-
 import json
 import math
 import random
@@ -205,12 +203,11 @@ def training_weights(
 ) -> np.ndarray | None:
     """How much each training film counts where the recipe balances margins; else None.
 
-    ``films`` needs film and label. No film counts for less than a tenth of one whose background
+    ``films`` needs film and y. No film counts for less than a tenth of one whose background
     speaks for the other class, or most films would teach nothing.
     """
     if recipe.margins != "balanced":
         return None
-    films = films.assign(y=(films["label"] == "PNEUMONIA").astype(int))
     if "background" not in films:
         films = acquisition.weighted(films, root)
     weight = np.maximum(acquisition.overlap_weights(films["y"], films["background"]), 0.1)

@@ -1,7 +1,5 @@
 """How far a training is, for a person who waits: a bar on standard error."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 

@@ -1,12 +1,10 @@
 """Every network's settings on one screen, as data with reasons."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from helpers.data.augmentation import Augmentation
 
@@ -94,7 +92,7 @@ class Recipe:
         text = json.dumps(self.settings(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def shortened(self) -> Recipe:
+    def shortened(self) -> Self:
         """The same network on a schedule of minutes: shows the way, is no result."""
         seeds = self.seeds[: self.short_seeds]
         return dataclasses.replace(self, epochs=self.short_epochs, seeds=seeds)

@@ -4,8 +4,6 @@ One folder a recipe: ``predictions.csv`` (film, split, seed, probability; split 
 test), ``record.json`` (how it was obtained) and, where kept, one ``seed_N.keras`` a member.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import functools

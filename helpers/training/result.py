@@ -1,7 +1,5 @@
 """A recipe's outcome, recorded or trained now: scores, operating point, estimates, networks."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -65,10 +63,8 @@ class Result:
         """
         table = self.seeds(part)
         probability = table.mean(axis=1) if self.recipe.average else table[self.chosen]
-        films = self.films.loc[table.index, ["label", "subtype", "series", "patient"]]
-        return films.assign(
-            y=(films["label"] == "PNEUMONIA").astype(int), probability=probability
-        ).reset_index()
+        films = self.films.loc[table.index, ["label", "y", "subtype", "series", "patient"]]
+        return films.assign(probability=probability).reset_index()
 
     def members(self) -> list[keras.Model]:
         """The trained networks, one a seed; RecordError where they are not kept."""

@@ -1,7 +1,5 @@
 """The study: run a recipe by name, from the record or by training it now."""
 
-from __future__ import annotations
-
 import functools
 import shutil
 import time
@@ -218,7 +216,7 @@ class Study:
         if self._folder(recipe) != work:
             raise dataset.FilmError(f"{films.source}: a worker cannot read the same films")
         (seen,), part = pictures.values(), films.table["part"]
-        y = (films.table["label"] == "PNEUMONIA").to_numpy(int)
+        y = films.table["y"].to_numpy()
         data = ((seen[part == name], y[part == name]) for name in ("training", "validation"))
         weights = fit.training_weights(recipe, films.table[part == "training"])
         with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
@@ -270,7 +268,7 @@ class Study:
 
 def _dummy(recipe: Recipe, table: pd.DataFrame) -> np.ndarray:
     """The dummy's probability of pneumonia for every film of ``table``, learnt from training."""
-    y = (table["label"] == "PNEUMONIA").to_numpy(int)
+    y = table["y"].to_numpy()
     learnt, nothing = table["part"] == "training", np.zeros((len(y), 1))
     classifier = classifiers.build(recipe.builder, recipe.side).fit(nothing[learnt], y[learnt])
     return classifier.predict_proba(nothing)[:, list(classifier.classes_).index(1)]
