@@ -1,5 +1,5 @@
 """One file a question: ``python -m benchmarks.feeding``, ``prediction``, ``replay``."""
 
-from helpers import quiet
+from helpers import config
 
-quiet.import_tensorflow()  # without its notes, before any script imports it
+config.import_tensorflow()  # without its notes, before any script imports it

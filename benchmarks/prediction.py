@@ -20,7 +20,7 @@ import pandas as pd
 
 from benchmarks import common
 from benchmarks.films import enlarged, linked
-from helpers import config, predict, quiet
+from helpers import config, predict
 from helpers.data import dataset
 
 LARGE = 24  # films made large; linked again and again
@@ -87,7 +87,7 @@ def main() -> None:
     options.add_argument("--films", type=int, nargs="+", default=[100, 1000], metavar="N")
     options.add_argument("--repeats", type=int, default=3, help="cold starts; eight times as warm")
     chosen = options.parse_args()
-    quiet.import_tensorflow(threads=1)  # as the command does
+    config.import_tensorflow(threads=1)  # as the command does
     test = dataset.packaged().table.query("part == 'test'")
     rows = measure(test.sample(frac=1, random_state=config.SEED), chosen.films, chosen.repeats)
     common.write("prediction", rows, lines(rows))

@@ -1,5 +1,1 @@
-"""Work behind the notebook: films in, networks trained, results recorded and shown.
-
-Imports run downward: config, quiet, storage, data, evaluation, models, shortcuts, training,
-explain, experiments, plotting, predict, report, ``__main__``.
-"""
+"""Work behind the notebook: films in, networks trained, results recorded and shown."""

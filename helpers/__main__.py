@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from helpers import config, quiet, storage, tasks
+from helpers import config, storage, tasks
 
 # Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -119,9 +119,9 @@ def notebook(arguments: argparse.Namespace) -> str:
 
 def images(arguments: argparse.Namespace) -> str:
     """Draw images/ from the record and the packaged films."""
-    from helpers.report import images as gallery
+    from helpers.report import render
 
-    return "\n".join(str(path) for path in gallery.write())
+    return "\n".join(str(path) for path in render.write_images())
 
 
 def readme(arguments: argparse.Namespace) -> str:
@@ -208,9 +208,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     predicting, drawing = (arguments.command == name for name in ("predict", "slides"))
     if drawing:  # the last digits of a map, and so the file, depend on it and on threads
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-    if arguments.command != "data":
-        # A film is small: networks side by side, a thread each, answer sooner than in turn.
-        quiet.import_tensorflow(threads=1 if predicting or drawing else None)
+    # A film is small: networks side by side, a thread each, answer sooner than in turn.
+    config.import_tensorflow(threads=1 if predicting or drawing else None)
     try:
         outcome = COMMANDS[arguments.command](arguments)
         if isinstance(outcome, int):

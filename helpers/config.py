@@ -1,8 +1,10 @@
-"""Constants of the study, each with the reason it has the value it has."""
+"""Constants of the study, each with its reason; TensorFlow without its start-up notes."""
 
 import getpass
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,13 +61,42 @@ KAGGLE_HANDLE = "paultimothymooney/chest-xray-pneumonia"
 def cache_folder() -> Path:
     """Folder for decoded films: ``STUDY_CACHE`` if set, else ``build/cache``.
 
-    Where the checkout cannot be written (somebody else's installation), one of the user's own
-    among the temporary files.
+    Where the checkout cannot be written, it is one of the user's own among the temporary files.
     """
-    named, here = os.environ.get("STUDY_CACHE"), BUILD / "cache"
-    if named:
+    if named := os.environ.get("STUDY_CACHE"):
         return Path(named)
+    here = BUILD / "cache"
     there = next(folder for folder in (here, *here.parents) if folder.exists())
     if os.access(there, os.W_OK):
         return here
     return Path(tempfile.gettempdir()) / f"pneumonia-films-{getpass.getuser()}"
+
+
+@contextmanager
+def standard_error() -> Iterator[None]:
+    """Drop what the process writes to file descriptor 2, C++ code included."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def import_tensorflow(threads: int | None = None) -> None:
+    """Import TensorFlow and Keras; later imports find them loaded.
+
+    ``threads`` is how many one operation may take. TF_CPP_MIN_LOG_LEVEL does not reach the notes
+    written while the library is loaded (https://github.com/tensorflow/tensorflow/issues/100442).
+    """
+    with standard_error():
+        import keras  # noqa: F401
+        import tensorflow
+
+    # Its advice on retracing is for programs that predict in a loop; ours asks several networks.
+    tensorflow.get_logger().setLevel("ERROR")
+    if threads is not None:
+        with suppress(RuntimeError):  # TensorFlow is in use already
+            tensorflow.config.threading.set_intra_op_parallelism_threads(threads)

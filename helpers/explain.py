@@ -74,9 +74,9 @@ def signs(ensemble: Ensemble, probability: np.ndarray) -> np.ndarray:
 
 
 def maps(ensemble: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
-    """Grad-CAM of an ensemble's call on films (n, 224, 224) uint8, mean of its members' maps.
+    """Grad-CAM of an ensemble's call on films (n, 224, 224) uint8, the mean of its members' maps.
 
-    Each counts alike, laid on the part of the film that the member sees.
+    Each lies on the part of the film that its member sees.
     """
     sign = signs(ensemble, ensemble.answers(pictures, found))
     seen, members, whole = ensemble.seen(pictures, found), [], [WHOLE_FILM] * len(pictures)
@@ -115,13 +115,6 @@ def boxes(masks: np.ndarray) -> np.ndarray:
         for box in ndimage.find_objects(mask.astype(int)):
             one[box] = True
     return filled
-
-
-def ceiling(lungs: np.ndarray, fields: int = 8) -> np.ndarray:
-    """The most that ``inside`` can give where a map has ``fields`` x ``fields`` values, (n,)."""
-    step = SIDE // fields
-    coarse = lungs.reshape(-1, fields, step, fields, step).mean(axis=(2, 4))
-    return inside(np.array([_resized(one, SIDE, SIDE) for one in coarse]), lungs)
 
 
 def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:

@@ -43,8 +43,7 @@ def alone(lock: Path, what: str, patience: float = 0.0) -> Iterator[None]:
     """Hold ``lock`` while the block runs; the system lets go of it when the process ends.
 
     The file itself stays: to delete a lock that others wait for would give it to two of them.
-    ``what`` says what another run is doing; for ``patience`` seconds it is waited for, then
-    BusyError is raised.
+    BusyError after ``patience`` seconds; ``what`` says what the other run is doing.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -11,7 +11,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Process
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from helpers import quiet
+from helpers import config
 
 RETRIES = 2  # of a task that raises; those of lost workers Dask starts again anyhow
 PATIENCE = "30s"  # for a scheduler and its first worker to answer
@@ -47,7 +47,7 @@ def _processes(count: int) -> Iterator[Executor]:
 def _prepare(threads: int) -> None:
     """Make a process ready for tasks; Ctrl-C is for the one that started it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    quiet.import_tensorflow(threads)
+    config.import_tensorflow(threads)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def cell():
     node = nbformat.read(config.NOTEBOOK, as_version=4)
     first = next(cell.source for cell in node.cells if cell.cell_type == "code")
     plumbing, _ = first.split("from helpers import", 1)
-    return f"{plumbing}\nfrom helpers import quiet\n"
+    return f"{plumbing}\nfrom helpers import config\n"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def repository(tmp_path):
     folder = tmp_path / "origin"
     (folder / "helpers").mkdir(parents=True)
     (folder / "helpers" / "__init__.py").touch()
-    (folder / "helpers" / "quiet.py").write_text("print('quiet')\n")
+    (folder / "helpers" / "config.py").write_text("print('quiet')\n")
     (folder / "requirements.txt").write_text("# nothing\n")
     who = ["-c", "user.name=a", "-c", "user.email=a@b"]
     for command in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "first"]):

@@ -79,13 +79,6 @@ def test_the_share_inside_is_the_mass_on_the_mask():
     np.testing.assert_allclose(explain.inside(maps, mask), [0.25, 0.25, np.nan])
 
 
-def test_the_ceiling_is_one_for_a_mask_of_whole_fields_and_lower_for_a_ragged_one():
-    assert explain.ceiling(np.ones((1, SIDE, SIDE), bool))[0] == pytest.approx(1)
-    stripe = np.zeros((1, SIDE, SIDE), bool)
-    stripe[:, :, 60:64] = True
-    assert explain.ceiling(stripe)[0] < 0.3
-
-
 @pytest.mark.parametrize(("share", "renewed"), [(0.0, [False, True]), (1.0, [True, True])])
 def test_randomising_goes_from_the_output_down_and_leaves_the_trained_network(
     network, share, renewed

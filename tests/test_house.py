@@ -17,7 +17,6 @@ from helpers import config
 FLOORS = (
     *(
         "config",
-        "quiet",
         "storage",
         "tasks",
         "data",

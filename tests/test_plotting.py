@@ -18,7 +18,7 @@ from helpers.plotting import results, style
 
 @pytest.fixture(autouse=True)
 def closed():
-    plotting.use_style()
+    plotting.style.use_style()
     yield
     plt.close("all")
 
@@ -42,7 +42,7 @@ def drawn(ax):
 
 def test_class_balance_draws_the_counts_and_tells_subtypes_apart_without_colour():
     counts = manifest.counts(manifest.read(), by="split")
-    ax = plotting.class_balance(counts)
+    ax = plotting.data.class_balance(counts)
     films = [n for subtype in config.SUBTYPES for n in counts[subtype].iloc[::-1]]
     assert [text.get_text() for text in ax.texts] == [f"{n:,}" if n else "" for n in films]
     hatched = {bars.get_label(): bars.patches[0].get_hatch() for bars in ax.containers}
@@ -50,13 +50,15 @@ def test_class_balance_draws_the_counts_and_tells_subtypes_apart_without_colour(
 
 
 def test_films_per_patient_draws_every_patient_once():
-    ax = plotting.films_per_patient(films := manifest.read())
+    ax = plotting.data.films_per_patient(films := manifest.read())
     assert sum(bar.get_height() for bar in ax.patches) == films["patient"].nunique()
 
 
 def test_a_grid_frames_films_in_the_colour_of_their_class_and_says_its_text():
     pictures, labels = np.zeros((2, 8, 8), np.uint8), list(config.LABELS)
-    axes = plotting.films(pictures, 2, "Two", "Black squares", label=labels, caption=["a", "b"])
+    axes = plotting.data.films(
+        pictures, 2, "Two", "Black squares", label=labels, caption=["a", "b"]
+    )
     for ax, label in zip(axes, labels, strict=True):
         assert to_hex(ax.spines["left"].get_edgecolor()) == config.COLOURS[label].lower()
     assert style.describe(axes[0].figure) == "Two. Black squares."
@@ -66,7 +68,7 @@ def test_a_film_carries_its_map_its_outline_and_its_box_in_place():
     mask = np.zeros((8, 8), bool)
     mask[2:6, 2:6] = True
     drawn_on = {"mask": mask, "box": (0.25, 0.75, 0.125, 0.5), "heat": np.ones((2, 2))}
-    ax = plotting.film(plt.subplots()[1], np.zeros((4, 4)), **drawn_on)
+    ax = plotting.data.film(plt.subplots()[1], np.zeros((4, 4)), **drawn_on)
     assert [image.get_extent() for image in ax.images] == [[0, 1, 1, 0]] * 2
     assert ax.images[0].get_clim() == (0, 255)
     assert tuple(ax.lines[0].get_xydata().min(axis=0)) == (0.125, 0.25), "left, top"
@@ -76,13 +78,13 @@ def test_a_film_carries_its_map_its_outline_and_its_box_in_place():
 
 def test_examples_show_one_film_a_patient_and_both_subtypes():
     films = manifest.read().query("part == 'training'").reset_index(drop=True)
-    axes = plotting.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
+    axes = plotting.data.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
     assert [ax.get_title(loc="center") for ax in axes] == ["bacterial"] * 4 + ["viral"] * 4
 
 
 def test_the_mean_films_differ_by_the_difference_that_is_drawn():
     pictures = np.stack([np.full((4, 4), value, np.uint8) for value in (10, 20, 100, 120)])
-    axes = plotting.mean_films(pictures, np.array([0, 0, 1, 1]))
+    axes = plotting.data.mean_films(pictures, np.array([0, 0, 1, 1]))
     assert axes[2].images[-1].get_array().mean() == pytest.approx(95)
 
 
@@ -99,7 +101,7 @@ def test_learning_curves_draw_both_losses_and_their_title_follows(end, finding):
 
 def test_confusion_writes_counts_and_is_told_in_words(scores):
     counts = evaluation.confusion(scores, 0.5)
-    ax = plotting.confusion(counts, "title")
+    ax = plotting.results.confusion(counts, "title")
     written = [text.get_text().split("\n")[0] for text in ax.texts]
     assert written == [str(n) for n in counts.to_numpy().ravel()]
     missed, found = counts.loc["PNEUMONIA"]
@@ -107,7 +109,7 @@ def test_confusion_writes_counts_and_is_told_in_words(scores):
 
 
 def test_scores_keep_their_colours_and_share_a_legend_that_nothing_strikes_through(scores):
-    axes = plotting.before_and_after(scores, scores, 0.5, "A")
+    axes = plotting.results.before_and_after(scores, scores, 0.5, "A")
     faces = {to_hex(patch.get_facecolor()) for patch in axes[0].patches}
     assert faces == {colour.lower() for colour in config.COLOURS.values()}
     assert set(config.LABELS) <= set(axes[1].get_legend_handles_labels()[1])
@@ -117,7 +119,7 @@ def test_scores_keep_their_colours_and_share_a_legend_that_nothing_strikes_throu
 
 
 def test_roc_marks_each_networks_operating_point(scores):
-    axes = plotting.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
+    axes = plotting.results.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
     dots = [line.get_xydata()[0] for line in axes[0].lines if line.get_marker() == "o"]
     for dot, threshold in zip(dots, (0.5, 0.3), strict=True):
         at = evaluation.point(scores, threshold)
@@ -127,7 +129,7 @@ def test_roc_marks_each_networks_operating_point(scores):
 def test_comparison_draws_intervals_with_labels_inward_at_the_ends():
     values = zip("ABC", (0, 0.5, 1), strict=True)
     tables = {name: estimate(**dict.fromkeys(results.METRICS, value)) for name, value in values}
-    ax = plotting.comparison(tables)[0]
+    ax = plotting.results.comparison(tables)[0]
     spans = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
     assert spans == [tuple(table.loc["AUROC", ["low", "high"]]) for table in tables.values()]
     assert [text.get_ha() for text in ax.texts] == ["left", "center", "right"]
@@ -135,14 +137,14 @@ def test_comparison_draws_intervals_with_labels_inward_at_the_ends():
 
 def test_validation_against_test_says_which_way_it_goes():
     before, after = ({"A": estimate(**dict.fromkeys(results.METRICS, v))} for v in (0.9, 0.8))
-    ax = plotting.validation_against_test(before, after)[0]
+    ax = plotting.results.validation_against_test(before, after)[0]
     assert "falls .100 on average" in ax.get_title(loc="center")
 
 
 def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
     before = {"A": estimate(AUROC=0.99, specificity=0.95), "B": estimate(AUROC=1, specificity=0.9)}
     after = {"A": estimate(AUROC=0.89, specificity=0.4), "B": estimate(AUROC=0.98, specificity=0.5)}
-    axes = plotting.story(before, after)
+    axes = plotting.results.story(before, after)
     for ax, metric in zip(axes, ("AUROC", "specificity"), strict=True):
         for a, b in ([table.loc[metric, "value"] for table in t.values()] for t in (before, after)):
             assert [a, b] in drawn(ax)
@@ -153,13 +155,13 @@ def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
 def test_seed_difference_darkens_what_is_clear_of_zero():
     seeds = pd.DataFrame(0.9, index=range(2), columns=results.METRICS)
     difference = estimate(AUROC=0.1, accuracy=0.01, sensitivity=-0.1, specificity=0)
-    axes = plotting.seed_difference({"A": seeds, "B": seeds}, difference)
+    axes = plotting.results.seed_difference({"A": seeds, "B": seeds}, difference)
     colours = [line.get_color() for line in axes[1].lines if line.get_marker() == "o"]
     assert colours == [config.INK, config.FAINT] * 2
 
 
 def test_functions_draw_on_the_axes_they_are_given(scores):
     _, (ax, *axes) = plt.subplots(ncols=3)
-    assert plotting.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
-    assert list(plotting.before_and_after(scores, scores, 0.5, "A", axes)) == axes
+    assert plotting.results.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
+    assert list(plotting.results.before_and_after(scores, scores, 0.5, "A", axes)) == axes
     assert plt.get_fignums() == [1]

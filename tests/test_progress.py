@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from helpers.training import progress
+from helpers.training import fit
 from helpers.training.recipes import Recipe
 
 RECIPE = Recipe(name="dense", title="Dense", epochs=10, seeds=(1, 2))
@@ -16,9 +16,9 @@ def shown(capsys):
     """Report to a fresh bar; give what it shows, where it stands, and what was printed."""
 
     def show(*reports, silent=False):
-        with progress.bar(RECIPE, 2, NAMES, silent=silent) as bar:
+        with fit.bar(RECIPE, 2, NAMES, silent=silent) as bar:
             for epochs, logs in reports:
-                progress.report(bar, epochs, logs)
+                fit.report(bar, epochs, logs)
             text, n = str(bar), bar.n
         return text, n, capsys.readouterr()
 
@@ -41,11 +41,11 @@ def test_the_bar_shows_the_validation_accuracy_of_the_last_whole_epoch(shown):
 
 def test_time_left_follows_the_speed_so_far(monkeypatch):
     now = [0.0]
-    with progress.bar(RECIPE, 1, NAMES) as bar:
+    with fit.bar(RECIPE, 1, NAMES) as bar:
         bar._time = lambda: now[0]
         bar.start_t = bar.last_print_t = 0.0
         now[0] = 60.0
-        progress.report(bar, 2.5, {})
+        fit.report(bar, 2.5, {})
         assert "03:00 left" in str(bar)
 
 

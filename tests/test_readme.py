@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers import config, predict
-from helpers.report import images, render, tables
+from helpers.report import render, tables
 from helpers.training import record
 
 README, CARD = (config.ROOT / name for name in render.PAGES)
@@ -88,9 +88,9 @@ def test_every_make_target_and_command_in_the_readme_exists():
 
 
 def test_images_holds_what_is_drawn_and_every_picture_is_used():
-    assert {path.name for path in config.IMAGES.iterdir()} == set(images.PICTURES)
+    assert {path.name for path in config.IMAGES.iterdir()} == set(render.PICTURES)
     pages = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, config.NOTEBOOK])
-    assert not [name for name in images.PICTURES if f"images/{name}" not in pages]
+    assert not [name for name in render.PICTURES if f"images/{name}" not in pages]
 
 
 def test_pictures_were_drawn_from_the_record_as_it_is():

@@ -9,6 +9,7 @@ import pytest
 from helpers import config
 from helpers.data import dataset, manifest
 from helpers.evaluation import decisions
+from helpers.models.lungs import SIDE
 from helpers.report import sentences, tables
 from helpers.training import recipes, record
 from helpers.training.study import Study
@@ -32,10 +33,10 @@ def estimates(specificity, sensitivity=(0.98, 0.96, 0.99)):
 
 def test_a_difference_carries_its_sign_and_is_clear_when_its_interval_leaves_out_zero():
     assert tables.signed(row(0.012, -0.003, 0.027)) == "+.012 [−.003, +.027]"
-    assert tables.clear(row(0.1, 0.02, 0.2))
-    assert tables.clear(row(-0.1, -0.2, -0.02))
-    assert not tables.clear(row(0.1, -0.01, 0.2))
-    assert not tables.clear(row(0.1, 0.0002, 0.2)), "printed as +.000"
+    assert sentences.clear(row(0.1, 0.02, 0.2))
+    assert sentences.clear(row(-0.1, -0.2, -0.02))
+    assert not sentences.clear(row(0.1, -0.01, 0.2))
+    assert not sentences.clear(row(0.1, 0.0002, 0.2)), "printed as +.000"
 
 
 @pytest.mark.parametrize(
@@ -205,3 +206,10 @@ def test_the_study_closes_with_what_the_lungs_brought(limits, said):
     assert "60.0% [55.0, 65.0] here" in text
     assert "did not hold" in text
     assert "did not hold" not in sentences.closing_study(estimates(HIGH), estimates(HIGH), apart)
+
+
+def test_the_ceiling_is_one_for_a_mask_of_whole_fields_and_lower_for_a_ragged_one():
+    assert sentences.ceiling(np.ones((1, SIDE, SIDE), bool))[0] == pytest.approx(1)
+    stripe = np.zeros((1, SIDE, SIDE), bool)
+    stripe[:, :, 60:64] = True
+    assert sentences.ceiling(stripe)[0] < 0.3

@@ -49,8 +49,7 @@ def fit_platt(validation: pd.DataFrame) -> PlattScaling:
 def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
     """``scores`` as they should read where prevalence is ``after`` and not ``before``.
 
-    The prior odds are exchanged, the film's evidence stays (Saerens et al. 2002). ValueError for a
-    prevalence not in (0, 1).
+    The prior odds change, the evidence stays (Saerens et al. 2002). ValueError outside of (0, 1).
     """
     if not (0 < before < 1 and 0 < after < 1):
         raise ValueError(f"prevalences must lie between 0 and 1, not {before} and {after}")

@@ -159,10 +159,9 @@ def referral_band(validation: pd.DataFrame, wanted: float = REFERRAL_TARGET) -> 
 
 
 def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
-    """What a band does: referred, and accuracy, sensitivity, specificity of what is decided.
+    """What a band does (rows): value, low, high of what it refers, and of what it decides.
 
     ``found in all`` counts referred children with pneumonia as found: a radiologist sees them.
-    Rows with value, low, high.
     """
     y, p = scores["y"] == 1, scores["probability"]
     away, right = chosen.refers(p), (p >= chosen.high) == y

@@ -185,11 +185,6 @@ def accuracy_by(scores: pd.DataFrame, threshold: float, column: str) -> pd.DataF
     return pd.DataFrame(rows).T.astype({"films": int})
 
 
-def by_subtype(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Share called correctly in each subtype: value, low, high, films."""
-    return accuracy_by(scores, threshold, "subtype").reindex(config.SUBTYPES)
-
-
 def short(value: float, digits: int = 3) -> str:
     """A share without its leading zero: .956, −.012, 1.000; a dash where undefined."""
     if not math.isfinite(value):

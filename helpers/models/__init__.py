@@ -1,4 +1,3 @@
 """The networks: classifiers, lung segmentation, input check."""
 
 from helpers.models import classifiers, ensemble, input_check, lungs, views
-from helpers.models.classifiers import build, source, summary

@@ -138,8 +138,7 @@ def convolve(
 ) -> keras.KerasTensor:
     """Convolution without bias, then batch normalisation, which brings its own, and ReLU.
 
-    Momentum .9: an epoch has little more than a hundred steps, over which Keras's default of
-    .99 would lag behind the weights.
+    Momentum .9: over the hundred steps of an epoch Keras's .99 would lag behind the weights.
     """
     x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False)(x)
     x = layers.BatchNormalization(momentum=0.9)(x)

@@ -1,8 +1,7 @@
 """Is it a frontal chest film at all? A small network that learnt what a film of this study is.
 
 It knows three kinds: a film; a film with black and white exchanged; anything else, learnt from what
-can be made: films turned, torn, magnified, noise, text, drawings. It is judged by what it has not
-seen, photographs among them.
+can be made: films turned, torn, magnified, noise, text, drawings. Photographs only judge it.
 """
 
 import importlib.util

@@ -1,5 +1,3 @@
 """What people read. ``images``, ``render`` and ``slides`` are imported by the commands alone."""
 
 from helpers.report import console, notebook, sentences, tables
-
-__all__ = ["console", "notebook", "sentences", "tables"]

@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import TextIO
 
 import matplotlib.pyplot as plt
-from rich.console import Console
-from rich.text import Text
 from tqdm import tqdm
 
-from helpers import config, explain, storage, tasks
+from helpers import explain, storage, tasks
 from helpers.plotting import decisions, style
 from helpers.predict import Answer, Predictor, films_in
 
@@ -36,17 +34,11 @@ def line(answer: Answer) -> str:
 
 
 def _printer(out: TextIO, as_json: bool = False) -> Sink:
-    """Lines of JSON, or of a table: rich text on a terminal, plain elsewhere."""
+    """Lines of JSON, or of a table."""
     if as_json:
         return lambda answer: print(json.dumps(answer.facts()), file=out, flush=True)
-    if not out.isatty():
-        print(HEAD, file=out)
-        return lambda answer: print(_plain(line(answer)), file=out, flush=True)
-    console = Console(file=out, highlight=False, soft_wrap=True)
-    console.print(Text(HEAD, style="bold"))
-    return lambda answer: console.print(
-        Text(_plain(line(answer)), style=config.COLOURS.get(answer.decision, "dim"))
-    )
+    print(HEAD, file=out)
+    return lambda answer: print(_plain(line(answer)), file=out, flush=True)
 
 
 def _plain(text: str) -> str:

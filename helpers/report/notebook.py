@@ -41,8 +41,7 @@ def execute(
 ) -> nbformat.NotebookNode:
     """Run all cells in a fresh kernel; return the notebook with its outputs and cells' times.
 
-    ``settings`` are the kernel's environment variables. RuntimeError says which cell failed, or
-    that the kernel was stopped.
+    ``settings`` are environment variables. RuntimeError: a cell failed, or the kernel was stopped.
     """
     node = nbformat.read(notebook, as_version=4)
     runner = Runner(

@@ -1,4 +1,4 @@
-"""README.md and MODEL_CARD.md from ``templates/``: words by hand, numbers from the record.
+"""README.md, MODEL_CARD.md (from ``templates/``: words by hand, numbers from the record), images/.
 
 A template's ``holds(condition, sentence)`` stops the rendering where the record no longer bears
 the sentence out: then a person writes it anew. The slides fill in the same facts.
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
-from helpers import config, predict, storage
+from helpers import config, plotting, predict, storage
 from helpers.data import dataset, manifest
 from helpers.evaluation import calibration, decisions, metrics
 from helpers.experiments import shift, trust
@@ -142,3 +144,38 @@ def write(root: Path = config.ROOT) -> list[Path]:
     for path, text in texts.items():
         storage.write_text(path, text)
     return list(texts)
+
+
+def _films(label: str) -> Figure:
+    films, pictures = dataset.load(dataset.packaged(), config.SOURCE_SIZE)
+    seen = films.table["part"] == "training"
+    return plotting.data.examples(films.table[seen], pictures[seen], label)[0].figure
+
+
+def _estimates(*parts: str) -> list[dict[str, pd.DataFrame]]:
+    found = [result for result in Study().run_all().values() if result.recipe.epochs]
+    parts = parts or ("validation", "test")
+    return [{result.recipe.title: result.estimate(part) for result in found} for part in parts]
+
+
+PICTURES = {
+    "Normal_lungs.png": lambda: _films("NORMAL"),
+    "Pneumonia_lungs.png": lambda: _films("PNEUMONIA"),
+    "Comparison.png": lambda: plotting.results.comparison(*_estimates("test"))[0].figure,
+    "Validation_and_test.png": lambda: (
+        plotting.results.validation_against_test(*_estimates())[0].figure
+    ),
+    "Story.png": lambda: plotting.results.story(*_estimates())[0].figure,
+}
+
+
+def write_images(folder: Path = config.IMAGES) -> list[Path]:
+    """Draw every picture into ``folder``; RecordError or FilmError where something is missing."""
+    plotting.style.use_style()
+    # Without matplotlib's version: equal figures, equal bytes. A test reads the digest.
+    facts = {"Software": None, "Source": f"record {record.state(config.RESULTS)}"}
+    for name, draw in PICTURES.items():
+        with storage.whole(folder / name) as part:
+            (figure := draw()).savefig(part, dpi=130, metadata=facts)
+        plt.close(figure)
+    return [folder / name for name in PICTURES]

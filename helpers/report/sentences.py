@@ -23,6 +23,16 @@ from helpers.training.study import Result, Study
 AGAIN = "again"  # folder of the record's repetition, made to see whether it repeats
 
 
+def minus(text: str) -> str:
+    """``text``, a formatted number, with a minus sign for its hyphen."""
+    return text.replace("-", "−")
+
+
+def clear(row: pd.Series) -> bool:
+    """Whether a difference's interval leaves out zero, as it is printed (to three digits)."""
+    return bool(round(row["low"], 3) > 0 or round(row["high"], 3) < 0)
+
+
 def _of_hundred(right: float) -> str:
     """How many of a hundred go wrong, in words that do not round an error away."""
     wrong = 100 * (1 - right)
@@ -144,7 +154,7 @@ def step(first: Result, second: Result, part: str = "validation") -> str:
     table = metrics.compare(first.scores(part), second.scores(part), (0.5, 0.5))
     names = ("AUROC", "sensitivity", "specificity")
     told = "; ".join(f"{name} {tables.signed(table.loc[name])}" for name in names)
-    moved = [name for name in names if tables.clear(table.loc[name])]
+    moved = [name for name in names if clear(table.loc[name])]
     films = len(first.scores(part))
     verdict = (
         f"clear of zero: {', '.join(moved)}"
@@ -165,7 +175,7 @@ def steps(scores: Mapping[str, pd.DataFrame], part: str) -> str:
     names, sorted_out = list(scores), {"raised": [], "lowered": [], "left": []}
     for first, second in itertools.pairwise(names):
         row = metrics.compare(scores[first], scores[second], (0.5, 0.5)).loc["AUROC"]
-        kind = "left" if not tables.clear(row) else "raised" if row["value"] > 0 else "lowered"
+        kind = "left" if not clear(row) else "raised" if row["value"] > 0 else "lowered"
         sorted_out[kind].append(f"{first} → {second} ({tables.signed(row)})")
     heads = {
         "raised": "raised AUROC beyond chance",
@@ -199,7 +209,7 @@ def leaky(difference: pd.DataFrame, seeds: int, films: int, path: Path = config.
     for metric in ("accuracy", "sensitivity"):
         row, way = difference.loc[metric], 1 if seen[metric] > 0 else -1
         word = {1: "higher", -1: "lower"}[way]
-        same, opposite = (tables.clear(row) and row["value"] * sign > 0 for sign in (way, -way))
+        same, opposite = (clear(row) and row["value"] * sign > 0 for sign in (way, -way))
         verdict = "holds" if same else "is contradicted" if opposite else "is not borne out"
         told.append(f"{word} {metric} {verdict}")
     return (
@@ -410,7 +420,7 @@ def closing_models(scores: Mapping[str, pd.DataFrame]) -> str:
     for first, second in itertools.pairwise(scores):
         if second in IDEAS:
             row = metrics.compare(scores[first], scores[second], (0.5, 0.5)).loc["AUROC"]
-            kind = seen if tables.clear(row) else unseen
+            kind = seen if clear(row) else unseen
             kind.append(f"{IDEAS[second]} ({tables.signed(row)})")
     return (
         f"{HEAD} on validation films {', '.join(seen) or 'nothing'} changed AUROC beyond chance; "
@@ -467,7 +477,7 @@ def closing_study(before: pd.DataFrame, after: pd.DataFrame, apart: pd.DataFrame
     lungs = apart.loc["AUROC"]
     cure = (
         "networks that see the lungs cut out travel better than those that see the whole film"
-        if tables.clear(lungs) and lungs["value"] > 0
+        if clear(lungs) and lungs["value"] > 0
         else "cutting the film to the lungs made no sure difference"
     )
     fell = after.loc["specificity", "high"] < before.loc["specificity", "low"]
@@ -664,9 +674,9 @@ def views_told(difference: pd.DataFrame) -> str:
     row = difference.loc["AUROC"]
     verdict = (
         "beyond chance: to cut the film to the lungs is what travels"
-        if tables.clear(row) and row["value"] > 0
+        if clear(row) and row["value"] > 0
         else "beyond chance, and against the cure"
-        if tables.clear(row)
+        if clear(row)
         else "not told from zero"
     )
     return (
@@ -703,7 +713,7 @@ def cure_told(gained: pd.DataFrame, test: pd.DataFrame) -> str:
     for metric in ("AUROC", "accuracy", "sensitivity", "specificity"):
         row = gained.loc[metric]
         words[metric] = f"{metric} changes by {tables.signed(row)}" + (
-            "" if tables.clear(row) else " (not told from zero)"
+            "" if clear(row) else " (not told from zero)"
         )
     return (
         f"From the residual network to the final one {'; '.join(words.values())}. "
@@ -753,9 +763,7 @@ def explained_told(by_title: Mapping[str, pd.DataFrame]) -> str:
         before, expected, after = table["value"]
         shares[title] = (before - expected) / (before - after) if before > after else np.nan
     told = ", ".join(
-        f"{title} {tables.minus(f'{share:.0%}')}"
-        for title, share in shares.items()
-        if np.isfinite(share)
+        f"{title} {minus(f'{share:.0%}')}" for title, share in shares.items() if np.isfinite(share)
     )
     last = list(shares)[-1]
     rest = (
@@ -935,10 +943,17 @@ def looks_by_call_told(table: pd.DataFrame) -> str:
     )
 
 
+def ceiling(outlines: np.ndarray, fields: int = 8) -> np.ndarray:
+    """The most that ``explain.inside`` can give where a map has so many fields a side, (n,)."""
+    side, step = lungs.SIDE, lungs.SIDE // fields
+    coarse = outlines.reshape(-1, fields, step, fields, step).mean(axis=(2, 4))
+    return explain.inside(np.array([explain._resized(one, side, side) for one in coarse]), outlines)
+
+
 def ceiling_told(films: pd.DataFrame) -> str:
     """How much a map as coarse as Grad-CAM's could have inside at best; ``films`` the packaged."""
     drawn = lungs.resized(lungs.masks(films)[1].astype(np.uint8) * 255, lungs.SIDE) > 127
-    best = explain.ceiling(drawn).mean()
+    best = ceiling(drawn).mean()
     return (
         f"A map that is the drawn lungs themselves, seen in eight by eight fields, has {best:.0%} "
         "inside. So coarseness "
@@ -964,7 +979,7 @@ def looks_told(table: pd.DataFrame) -> str:
         f"share is {metrics.short(ratio, 2)} times as large. At least {trust.INSIDE:.0%} and {trust.TIMES} "
         f"times was to be reached: {verdict}. By occlusion the final network has "
         f"{'more' if other > 0 else 'less'} inside than CNN 5 "
-        f"({tables.minus(f'{100 * other:+.1f}')} points)."
+        f"({minus(f'{100 * other:+.1f}')} points)."
     )
 
 

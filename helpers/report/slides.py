@@ -66,7 +66,7 @@ def _maps(table: pd.DataFrame, pixels: np.ndarray, folder: Path) -> None:
         Image.fromarray(chosen[place]).save(folder / f"test-{name}")
         figure = plt.figure(figsize=(2, 2), dpi=224)
         ax = figure.add_axes((0, 0, 1, 1), frameon=False)
-        plotting.film(ax, chosen[place], mask=found.masks[place], heat=drawn[place])
+        plotting.data.film(ax, chosen[place], mask=found.masks[place], heat=drawn[place])
         figure.savefig(folder / f"map-{name}", metadata={"Software": None})
         plt.close(figure)
 

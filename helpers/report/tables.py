@@ -34,16 +34,6 @@ def signed(row: pd.Series) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def minus(text: str) -> str:
-    """``text``, a formatted number, with a minus sign for its hyphen."""
-    return text.replace("-", "−")
-
-
-def clear(row: pd.Series) -> bool:
-    """Whether a difference's interval leaves out zero, as it is printed (to three digits)."""
-    return bool(round(row["low"], 3) > 0 or round(row["high"], 3) < 0)
-
-
 def line(result: Result, part: str = "validation") -> str:
     """One line on a network for the terminal, at the threshold chosen on validation."""
     table = result.estimate(part)

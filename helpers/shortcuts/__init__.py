@@ -1,5 +1,3 @@
 """What an image gives away besides the disease, and how it may be disturbed."""
 
 from helpers.shortcuts import acquisition, perturbations
-
-__all__ = ["acquisition", "perturbations"]

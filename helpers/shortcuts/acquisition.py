@@ -133,9 +133,8 @@ def platt(scores: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
 def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
     """Overlap weight of each film (Li, Morgan and Zaslavsky 2018): 1 - e for pneumonia, else e.
 
-    ``margin`` is the propensity e. Under these weights both classes have the same margins: what
-    the margin says is worth nothing, and a film whose background speaks for its own class hardly
-    counts.
+    ``margin`` is the propensity e. Under these weights both classes have the same margins, and a
+    film whose background speaks for its own class hardly counts.
     """
     return np.abs(np.asarray(y) - np.asarray(margin))
 
@@ -143,9 +142,8 @@ def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
 def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     """Training films kept out of the trials, to judge them by: (n,) bool.
 
-    Every second patient, in the order of the manifest, among the training patients of whom
-    some film speaks, by its margin, for the other class. The other half stays, so that a
-    network can learn from such films.
+    Every second patient, in the manifest's order, of those with a training film whose margin speaks
+    for the other class. The other half stays, so that a network can learn from such films.
     """
     against = (table["part"] == "training") & (overlap_weights(table["y"], margin) > 0.5)
     patients = table.loc[against, ["patient", "y"]].drop_duplicates("patient")

@@ -87,10 +87,7 @@ STORAGE_ERRORS: dict[str, Callable[..., np.ndarray]] = {
 
 
 def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
-    """Films (n, 224, 224) uint8 with one corruption; the position in the array is the number.
-
-    ValueError for an unknown corruption, or a strength it does not have.
-    """
+    """Films (n, 224, 224) uint8 with one corruption; ValueError: no such corruption or strength."""
     known = CORRUPTIONS | STORAGE_ERRORS
     if name not in known:
         raise ValueError(f"no corruption {name!r}; there are {', '.join(known)}")

@@ -1,4 +1,3 @@
 """Recipes, fitting, the record, the study."""
 
-from helpers.training import fit, recipes, record, result, study
-from helpers.training.study import Study
+from helpers.training import fit, recipes, record, study

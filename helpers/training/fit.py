@@ -3,8 +3,9 @@
 import json
 import math
 import random
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -12,6 +13,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from helpers import config, storage
 from helpers.data import generators
@@ -137,9 +139,8 @@ def fit(
     """Train one network; go on from ``folder`` if an earlier run was interrupted there.
 
     ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1);
-    ``weights`` (n,) say how much each training film counts, in place of class weights. The
-    network returned has the weights of the epoch with the lowest validation loss, or of the
-    last one, as the recipe says.
+    ``weights`` (n,) say how much each training film counts, in place of class weights. Of which
+    epoch the network has the weights, of the best or the last, says the recipe.
     """
     steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
     model = compiled(recipe, steps, seed)
@@ -212,3 +213,28 @@ def training_weights(
         films = acquisition.weighted(films, root)
     weight = np.maximum(acquisition.overlap_weights(films["y"], films["background"]), 0.1)
     return weight / weight.mean()
+
+
+def epochs(what: str, count: int, silent: bool = False) -> tqdm:
+    """A bar over ``count`` epochs of something, which may stand at part of one."""
+    return tqdm(
+        total=count,
+        desc=what,
+        bar_format="{desc}: {bar:20} epoch {n:.1f} of {total}, {remaining} left{postfix}",
+        file=sys.stderr,
+        disable=silent,
+        mininterval=0.5,
+    )
+
+
+def bar(recipe: Recipe, seed: int, names: Sequence[str], silent: bool = False) -> tqdm:
+    """A bar over one training of a recipe, which is one of the study's ``names``."""
+    place = f"{names.index(recipe.name) + 1} of {len(names)}"
+    return epochs(f"{recipe.title}, seed {seed} ({place})", recipe.epochs, silent)
+
+
+def report(bar: tqdm, epochs: float, logs: dict[str, float]) -> None:
+    """Move the bar to ``epochs`` and show the validation accuracy of the last whole one."""
+    if logs:
+        bar.set_postfix_str(f"validation accuracy {logs['val_accuracy']:.3f}", refresh=False)
+    bar.update(epochs - bar.n)

@@ -186,10 +186,7 @@ def _sha256(path: Path) -> str:
 
 
 def state(root: Path) -> str:
-    """Digest of all recorded predictions, 16 digits: what was drawn from them carries it.
-
-    RecordError where nothing is recorded under ``root``.
-    """
+    """Digest of all recorded predictions, 16 digits; RecordError where nothing is recorded."""
     tables = sorted(root.glob(f"*/{TABLE}"))
     if not tables:
         raise RecordError(f"{root}: nothing is recorded; run `make train`")

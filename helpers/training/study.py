@@ -3,9 +3,9 @@
 import functools
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,74 @@ from tqdm import tqdm
 
 from helpers import config, storage, tasks
 from helpers.data import dataset, manifest
+from helpers.evaluation import metrics, thresholds
 from helpers.models import classifiers, ensemble, lungs, views
-from helpers.training import fit, progress, recipes, record
+from helpers.models.ensemble import Ensemble
+from helpers.shortcuts import acquisition
+from helpers.training import fit, recipes, record
 from helpers.training.recipes import Recipe
-from helpers.training.result import Result
 
 DONE = "finished"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A recipe's outcome: its record, and the films the probabilities belong to."""
+
+    recipe: Recipe
+    record: record.Record
+    films: pd.DataFrame
+    load: Callable[[int], keras.Model] = field(repr=False)
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
+        return self.record.history
+
+    @functools.cached_property
+    def threshold(self) -> float:
+        """Operating point by the recipe's rule, from validation films alone."""
+        scores = self.scores("validation")
+        if self.recipe.rule != "stress":
+            return thresholds.operating_threshold(scores)
+        return thresholds.stress_threshold(acquisition.weighted(scores))
+
+    def estimate(self, part: str) -> pd.DataFrame:
+        """Metrics with 95% limits on ``part``, at the operating point."""
+        return metrics.estimate(self.scores(part), self.threshold)
+
+    @property
+    def chosen(self) -> int:
+        """The seed with the lowest validation loss; the first where nothing was trained."""
+        if self.history.empty:
+            return self.recipe.seeds[0]
+        return int(self.history.loc[self.history["val_loss"].idxmin(), "seed"])
+
+    def seeds(self, part: str) -> pd.DataFrame:
+        """Probability per film (rows, in the manifest's order) and seed (columns)."""
+        rows = self.record.predictions.query("split == @part")
+        return rows.pivot(index="film", columns="seed", values="probability").sort_index()
+
+    def scores(self, part: str) -> pd.DataFrame:
+        """The network's answer on ``part`` (validation or test), one row a film.
+
+        Columns: film, label, y (1 for pneumonia), subtype, series, patient, probability: the
+        mean over seeds where the recipe averages, else the chosen seed's.
+        """
+        table = self.seeds(part)
+        probability = table.mean(axis=1) if self.recipe.average else table[self.chosen]
+        films = self.films.loc[table.index, ["label", "y", "subtype", "series", "patient"]]
+        return films.assign(probability=probability).reset_index()
+
+    def members(self) -> list[keras.Model]:
+        """The trained networks, one a seed; RecordError where they are not kept."""
+        return [self.load(seed) for seed in self.recipe.seeds]
+
+    def ensemble(self) -> Ensemble:
+        """The members, what each sees, the operating point; RecordError: weights are not kept."""
+        recipe = self.recipe
+        members = zip(self.members(), map(recipe.view_of, recipe.seeds), strict=True)
+        return Ensemble(recipe.name, recipe.title, recipe.side, self.threshold, tuple(members))
 
 
 class Study:
@@ -107,10 +169,7 @@ class Study:
         return Result(recipe, found, films.set_index("film"), load)
 
     def pictures(self, recipe: Recipe) -> tuple[dataset.Films, dict[str, np.ndarray]]:
-        """The films at hand that can be read, as the recipe's networks see them.
-
-        Returns the films and, for each of the recipe's views, (n, side, side) uint8 in their order.
-        """
+        """The films at hand that can be read; by the recipe's views, (n, side, side) uint8."""
         if recipe.views == ("film",):
             self.films, seen = dataset.load(self.films, recipe.side)
             return self.films, {"film": seen}
@@ -122,10 +181,7 @@ class Study:
         }
 
     def _lung_network(self, whole: np.ndarray) -> keras.Model:
-        """The network that finds lungs: trained in this run, or as recorded.
-
-        Recorded also where the films at hand hold too few with a drawn mask to learn from.
-        """
+        """The network that finds lungs: trained now, or as recorded where there are few masks."""
         rows, _ = lungs.masks(self.films.table)
         masked = int((self.films.table["part"].iloc[rows] == "training").sum())
         if self.mode == "replay" or masked < lungs.LEAST_MASKS:
@@ -142,7 +198,7 @@ class Study:
         """Train the network that finds lungs and record it."""
         epochs = lungs.SHORT_EPOCHS if self.schedule == "short" else lungs.EPOCHS
         start = time.perf_counter()
-        with progress.epochs("Finding the lungs", epochs, silent=not self._tell) as bar:
+        with fit.epochs("Finding the lungs", epochs, silent=not self._tell) as bar:
             model, judged = lungs.learn(self.films.table, whole, epochs, on_epoch=bar.update)
         facts = {
             "films_digest": manifest.digest(self.films.table),
@@ -219,8 +275,8 @@ class Study:
         y = films.table["y"].to_numpy()
         data = ((seen[part == name], y[part == name]) for name in ("training", "validation"))
         weights = fit.training_weights(recipe, films.table[part == "training"])
-        with progress.bar(recipe, seed, self.names, silent=not self._tell) as bar:
-            report = functools.partial(progress.report, bar)
+        with fit.bar(recipe, seed, self.names, silent=not self._tell) as bar:
+            report = functools.partial(fit.report, bar)
             return fit.fit(recipe, seed, *data, work / f"seed_{seed}", report, weights)
 
     def _record(self, recipe: Recipe, fitted: dict[int, fit.Fitted]) -> None:
