@@ -36,7 +36,7 @@ lint: setup
 	@for d in helpers tests benchmarks; do echo "$$d: $$(find $$d -name '*.py' ! -name sentences.py | xargs cat | wc -l) lines"; done
 
 unit: $(VENV)/installed-dask
-	$(BIN)/python -m pytest -q -n auto --dist loadfile tests
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder tests
 
 notebook-check: setup
 	STUDY_MODE=replay STUDY_SCHEDULE=full $(BIN)/python -m pytest -q --nbval final_notebook.ipynb

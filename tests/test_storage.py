@@ -88,10 +88,11 @@ def test_text_is_written_as_utf8_with_newlines_as_given_and_folders_are_made(tmp
 
 
 def test_a_lock_is_held_by_one_and_waited_for_a_while(tmp_path):
-    lock, leave = tmp_path / "below" / "it.lock", threading.Event()
+    lock, taken, leave = tmp_path / "below" / "it.lock", threading.Event(), threading.Event()
 
     def hold():
         with storage.alone(lock, "training"):
+            taken.set()
             leave.wait(10)
 
     holder = threading.Thread(target=hold)
@@ -100,6 +101,7 @@ def test_a_lock_is_held_by_one_and_waited_for_a_while(tmp_path):
         with reason, storage.alone(lock, "training", patience=0.05):
             raise AssertionError("held twice")
     holder.start()
+    assert taken.wait(10)
     threading.Timer(0.2, leave.set).start()
     with storage.alone(lock, "training", patience=10):
         assert leave.is_set()
