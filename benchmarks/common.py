@@ -1,7 +1,5 @@
 """What the benchmarks share: pairs run in turn, the cost of a process, the record."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

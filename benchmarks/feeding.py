@@ -5,8 +5,6 @@ the first study's generator and Keras's own way, from JPEG files; and the ceilin
 batch in memory. Each is run in turn with ours. Times are the machine's; ratios carry over.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import functools

@@ -1,7 +1,5 @@
 """What the benchmarks read: films of any size and number, made from those at hand."""
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

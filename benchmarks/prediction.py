@@ -5,8 +5,6 @@ film and on folders of films of two megapixels, each in a process of its own; an
 to answer, on films of 224 pixels.
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import statistics

@@ -4,8 +4,6 @@
 ``make notebook`` does it, in a process of its own.
 """
 
-from __future__ import annotations
-
 import argparse
 import datetime
 import json

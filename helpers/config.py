@@ -1,6 +1,6 @@
 """Constants of the study, each with its reason; TensorFlow without its start-up notes."""
 
-import getpass
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -61,15 +61,20 @@ KAGGLE_HANDLE = "paultimothymooney/chest-xray-pneumonia"
 def cache_folder() -> Path:
     """Folder for decoded films: ``STUDY_CACHE`` if set, else ``build/cache``.
 
-    Where the checkout cannot be written, it is one of the user's own among the temporary files.
+    Where the checkout cannot be written, it is the temporary one.
     """
     if named := os.environ.get("STUDY_CACHE"):
         return Path(named)
     here = BUILD / "cache"
     there = next(folder for folder in (here, *here.parents) if folder.exists())
-    if os.access(there, os.W_OK):
-        return here
-    return Path(tempfile.gettempdir()) / f"pneumonia-films-{getpass.getuser()}"
+    return here if os.access(there, os.W_OK) else temporary_folder()
+
+
+def temporary_folder() -> Path:
+    """A folder among the temporary files that nobody else can write; made where there is none."""
+    folder = Path(tempfile.gettempdir()) / f"pneumonia-films-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder if folder.stat().st_uid == os.getuid() else Path(tempfile.mkdtemp())
 
 
 @contextmanager
@@ -90,10 +95,16 @@ def import_tensorflow(threads: int | None = None) -> None:
 
     ``threads`` is how many one operation may take. TF_CPP_MIN_LOG_LEVEL does not reach the notes
     written while the library is loaded (https://github.com/tensorflow/tensorflow/issues/100442).
+    Where there is no home folder that can be written, libraries keep their caches in a temporary.
     """
+    if not os.access(os.path.expanduser("~"), os.W_OK):
+        os.environ["HOME"] = str(temporary_folder())
+    gc.disable()  # it would look through a million new objects again and again, a fifth of the time
     with standard_error():
         import keras  # noqa: F401
         import tensorflow
+    gc.freeze()
+    gc.enable()
 
     # Its advice on retracing is for programs that predict in a loop; ours asks several networks.
     tensorflow.get_logger().setLevel("ERROR")

@@ -4,13 +4,15 @@ The probability is the final network's own, the mean of its members: chapter 8 s
 calibration fitted on validation films does not hold on films of another batch.
 """
 
+import codecs
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain, islice, pairwise
+from itertools import chain, islice, pairwise, repeat
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
@@ -25,7 +27,13 @@ from helpers.training import record
 from helpers.training.study import Study
 
 BATCH = 32  # films judged at once: memory does not grow with their number
+FEW = 4  # films for which no network is compiled
 AHEAD = 32  # batches handed to a pool before the first of them is back
+
+COLUMNS = ("path", "probability", "decision", "refer", "warnings", "error")
+# By these a table and a drawing show that ``predict`` wrote them: in a folder they are no films.
+TABLE, DRAWING = f"{','.join(COLUMNS)}\r\n".encode(), b"python -m helpers predict --explain"
+LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"}  # what systems leave in folders
 
 
 @dataclass(frozen=True)
@@ -53,25 +61,25 @@ class Answer:
 Seen = dict[str, np.ndarray]  # films (n, side, side) uint8 by view
 
 
-def swift(model: keras.Model) -> Callable[[np.ndarray], np.ndarray]:
-    """The network as one compiled function of films (n, side, side) uint8, for any n."""
-    shape = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    call = tf.function(lambda films: model(films, training=False), input_signature=[shape])
-    return lambda films: call(tf.constant(films[..., np.newaxis], tf.float32)).numpy()
+def together(networks: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np.ndarray]:
+    """Networks side by side as one function of what each sees: (networks, n, …) float32.
 
-
-def together(members: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np.ndarray]:
-    """All members, side by side, as one compiled function of what each sees: (members, n)."""
-    shapes = {view: (None, *model.input_shape[1:]) for model, view in members}
+    Compiled from the first call with many films, or the second: compiling takes longer than an
+    answer for a few.
+    """
+    shapes = {view: (None, *model.input_shape[1:]) for model, view in networks}
     wanted = {view: tf.TensorSpec(shape, tf.float32) for view, shape in shapes.items()}
 
-    @tf.function(input_signature=[wanted])
     def call(seen: dict[str, tf.Tensor]) -> tf.Tensor:
-        return tf.stack([model(seen[view], training=False)[:, 0] for model, view in members])
+        return tf.stack([model(seen[view], training=False) for model, view in networks])
+
+    compiled = tf.function(call, input_signature=[wanted], autograph=False)
+    calls = chain([call], repeat(compiled))
 
     def answers(seen: Seen) -> np.ndarray:
-        films = {view: tf.constant(seen[view][..., np.newaxis], tf.float32) for view in wanted}
-        return call(films).numpy()
+        films = {view: seen[view][..., np.newaxis].astype(np.float32) for view in wanted}
+        few = len(seen[networks[0][1]]) <= FEW
+        return (next(calls) if few else compiled)(films).numpy()
 
     return answers
 
@@ -101,9 +109,10 @@ class Predictor:
             self.threshold = thresholds.operating_threshold(validation, sensitivity)
         self.ensemble = replace(final.ensemble(), threshold=self.threshold)
         self.band = decisions.referral_band(validation)
-        self.least = float(record.read_facts(root, input_check.NAME)["threshold"])
-        self._kinds = swift(record.load_network(root, input_check.NAME))
-        self._lungs = swift(record.load_network(root, lungs.NAME))
+        self.limits = record.read_facts(root, input_check.NAME)["limits"]
+        kinds = together([(record.load_network(root, input_check.NAME), "film")])
+        self._kinds = lambda films: kinds({"film": films})[0]
+        self._lungs = together([(record.load_network(root, lungs.NAME), "film")])
         self._members = together(self.ensemble.members)
 
     def answers(
@@ -128,17 +137,20 @@ class Predictor:
         rows = [row for row, answer in enumerate(answers) if answer.error is None]
         if not rows:
             return answers
-        pixels, inverted, refused = self._check(np.array([read[row][1].pixels for row in rows]))
-        found = lungs.found(self._lungs(lungs.resized(pixels, lungs.SIDE))[..., 0])
-        probability = self._members(self.ensemble.seen(pixels, found)).mean(0, dtype=np.float64)
+        pixels = np.array([read[row][1].pixels for row in rows])
+        pixels, inverted, kinds = input_check.put_right(self._kinds, pixels)
+        lung = self._lungs({"film": lungs.resized(pixels, lungs.SIDE)})[0, ..., 0]
+        found = lungs.found(lung)
+        said = input_check.verdicts(input_check.signs(kinds, lung), self.limits)
+        probability = self._members(self.ensemble.seen(pixels, found)).mean(0, np.float64)[:, 0]
         for place, row in enumerate(rows):
             path, picture = answers[row].path, read[row][1]
-            if refused[place]:
-                reason = "not an upright frontal chest film"
-                answers[row] = Answer(path, error=f"{Path(path).name}: {reason}")
+            if said[place] in input_check.REFUSED:
+                answers[row] = _refused(path, said[place])
                 continue
-            doubts = ["black and white were exchanged"] * bool(inverted[place])
+            doubts = [*picture.doubts, *["black and white were exchanged"] * bool(inverted[place])]
             doubts += ["lungs not found, the whole film was judged"] * (not found.ok[place])
+            doubts += [said[place]] * (said[place] != "")
             answers[row] = Answer(
                 path,
                 probability=round(float(probability[place]), 4),
@@ -149,15 +161,6 @@ class Predictor:
             )
         return answers
 
-    def _check(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The input check: films, those inverted put right; which were; which are no film."""
-        kind = self._kinds(lungs.resized(pixels, input_check.SIDE))
-        inverted = kind.argmax(axis=1) == input_check.KINDS.index("inverted")
-        if inverted.any():
-            pixels = np.where(inverted[:, np.newaxis, np.newaxis], 255 - pixels, pixels)
-            kind = self._kinds(lungs.resized(pixels, input_check.SIDE))
-        return pixels, inverted, kind[:, 0] < self.least
-
 
 def _read(path: Path | str) -> tuple[Answer, images.Picture | None]:
     """The picture in ``path``, and what is said of it so far: nothing, or why there is none."""
@@ -167,10 +170,14 @@ def _read(path: Path | str) -> tuple[Answer, images.Picture | None]:
         return Answer(str(path), error=str(error)), None
 
 
+def _refused(path: Path | str, reason: str) -> Answer:
+    return Answer(str(path), error=f"{Path(path).name or path}: {reason}")
+
+
 @functools.cache
-def predictor(threshold: float | None = None, root: Path = config.RESULTS) -> Predictor:
-    """The recorded final network, loaded once."""
-    return Predictor(threshold, root=root)
+def predictor(*point: float | None, root: Path = config.RESULTS) -> Predictor:
+    """The recorded final network, loaded once; ``point``: threshold, sensitivity."""
+    return Predictor(*point, root=root)
 
 
 def _judged_there(
@@ -181,7 +188,7 @@ def _judged_there(
     for path, (_, there) in zip(paths, films, strict=True):
         if there and not os.path.exists(path):
             raise RuntimeError(f"{path}: a worker cannot see it; it must share the file system")
-    answers = predictor(threshold, root).answers(paths, keep)
+    answers = predictor(threshold, root=root).answers(paths, keep)
     return [replace(answer, path=name) for answer, (name, _) in zip(answers, films, strict=True)]
 
 
@@ -196,18 +203,48 @@ def example() -> Path:
     return Path(films.sample(1, random_state=config.SEED)["path"].iloc[0])
 
 
-def films_in(paths: Iterable[str], listed: Iterable[str] = ()) -> Iterator[Path]:
-    """The files that ``paths`` name: files as they are, folders' pictures in order of their names.
+def films_in(paths: Iterable[str], listed: BinaryIO | None, passed: list[Answer]) -> Iterator[Path]:
+    """The files that ``paths`` name: files as they are, all in folders in order of their names.
 
-    "-" stands for the lines of ``listed``. Links to folders are not followed.
+    "-" stands for the lines of ``listed`` (ValueError: no list). Refusals of what in a folder
+    cannot be looked into are added to ``passed``.
     """
-    for name in paths:
-        if name == "-":
-            yield from films_in(line.rstrip("\r\n") for line in listed if line.strip())
-        elif Path(name).is_dir():
-            for folder, below, names in os.walk(name):
-                below.sort()
-                files = [Path(folder, one) for one in sorted(names) if not one.startswith("._")]
-                yield from (file for file in files if file.suffix.lower() in images.SUFFIXES)
-        else:
-            yield Path(name)
+    for given in paths:
+        for name in _lines(listed) if given == "-" else [given]:
+            yield from _below(name, passed) if os.path.isdir(name) else [Path(name)]
+
+
+def _lines(listed: BinaryIO | None) -> Iterator[str]:
+    """Paths, one a line, in whatever encoding their names are; byte-order marks are dropped."""
+    if listed is None:
+        raise ValueError("-: standard input is closed; pipe a list of paths into it")
+    if b"\0" in listed.peek():
+        raise ValueError("-: no list of paths, one a line in UTF-8; name a film by its path")
+    for line in listed:
+        if (name := line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n")).strip():
+            yield os.fsdecode(name)
+
+
+def _below(root: str, passed: list[Answer]) -> Iterator[Path]:
+    """The files in a folder and its folders, but for what systems and ``predict`` left there."""
+    before, found, unread = len(passed), 0, []
+    for folder, below, names in os.walk(root, onerror=unread.append):
+        below[:] = sorted(set(below) - LITTER)
+        links = (path for name in below if (path := Path(folder, name)).is_symlink())
+        passed += [_refused(link, "a link to a folder, which is not followed") for link in links]
+        for path in (Path(folder, name) for name in sorted(set(names) - LITTER)):
+            if not path.name.startswith("._") and not made_here(path):
+                found += 1
+                yield path
+    passed += [_refused(e.filename, f"cannot be opened ({e.strerror})") for e in unread]
+    if found + len(passed) == before:
+        passed.append(_refused(root, "a folder without films"))
+
+
+def made_here(path: Path | str) -> bool:
+    """Whether this is a table or a drawing that ``predict`` wrote."""
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        return False
+    with open(path, "rb") as file:
+        head = file.read(512)
+    return head.startswith(TABLE) or (head.startswith(b"\x89PNG") and DRAWING in head)

@@ -1,12 +1,10 @@
 """Augmentation is what scipy and numpy make of the same draws, and a function of its seed."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from helpers.data.augmentation import DRAWS, Augmentation, augment, draw
+from helpers.data.augmentation import DRAWS, EDGES, Augmentation, augment, draw
 from helpers.training import recipes
 
 COUNT, SIDE, SEED = 12, 24, [1, 1000]
@@ -70,6 +68,32 @@ def test_draws_fill_their_range_and_know_nothing_of_one_another():
 def test_no_recipe_films_children_upside_down_or_mirrored():
     changes = [recipe.augmentation for recipe in recipes.STUDY.values() if recipe.augmentation]
     assert {(change.mirror, change.flip) for change in changes} == {(False, False)}
+
+
+def test_a_cut_side_is_gone_and_the_rest_is_stretched():
+    ramp = np.tile(np.arange(48, dtype=np.float32), (20, 48, 1))[..., np.newaxis]
+    cut = {edge: 0.2 * np.maximum(-values, 0) for edge, values in drawn(20).items()}
+    after = changed(ramp, crop=0.2)[:, 24, :, 0]
+    np.testing.assert_allclose(after[:, 0], 47 * cut["left"], atol=0.05)
+    np.testing.assert_allclose(after[:, -1], 47 * (1 - cut["right"]), atol=0.05)
+    np.testing.assert_allclose(np.diff(after, 2), 0, atol=0.01)
+
+
+def test_a_frame_is_black_or_white_as_wide_as_drawn_and_the_rest_stays():
+    grey = np.full((40, 48, 48, 1), 90, np.float32)
+    after, d = changed(grey, frame=0.25)[..., 0], drawn(40)
+    for film, row in zip(after, range(40), strict=True):
+        kind = abs(d["frame"][row])
+        share = {
+            edge: abs(d[edge][row]) if kind > 0.75 else (kind > 0.5) * max(0, 2 * d[edge][row] - 1)
+            for edge in EDGES
+        }
+        width = {edge: round(48 * 0.25 * share[edge]) for edge in EDGES}
+        inside = film[width["top"] : 48 - width["bottom"], width["left"] : 48 - width["right"]]
+        assert (inside == 90).all()
+        assert (film == 90).sum() == inside.size
+        assert set(np.unique(film)) <= {90, 0 if d["frame"][row] < 0 else 255}
+    assert 0.4 < (after == 90).all(axis=(1, 2)).mean() < 0.8
 
 
 def sharpened(films, amount):

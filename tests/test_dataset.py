@@ -1,7 +1,5 @@
 """Films are found in any layout, each where it belongs, and decoded once."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil
@@ -42,6 +40,34 @@ def test_any_usual_layout_is_complete(drawn, tmp_path, tiny, place):
         shutil.copy(path, target)
     films = dataset.find(tmp_path, tiny)
     assert (films.complete, films.extra, films.notes) == (True, (), ())
+
+
+@pytest.mark.parametrize("suffix", [".JPEG", ".jpg", ".png", " (1).jpeg", " - Copy (2).jpeg"])
+@pytest.mark.parametrize("case", [str, str.upper, str.lower])
+def test_suffix_case_and_a_copys_number_do_not_hide_a_film(folder, tiny, suffix, case):
+    for path in list(folder.rglob("*.jpeg")):
+        path.rename(path.with_name(case(path.stem + suffix)))
+    films = dataset.find(folder, tiny)
+    assert (films.complete, films.extra, films.notes) == (True, (), ())
+    found = [Path(path).name for path in films.table["path"]]
+    assert found == [case(Path(film).stem + suffix) for film in tiny["film"]]
+
+
+def test_of_a_film_and_its_copy_the_film_is_used(folder, tiny):
+    for path in list(folder.rglob("*.jpeg")):
+        path.with_name(f"{path.stem} (1).jpeg").write_bytes(b"a copy cut short")
+    films = dataset.find(folder, tiny)
+    assert [Path(path).name for path in films.table["path"]] == list(tiny["film"])
+    assert films.extra == ()
+
+
+def test_version_3_of_the_data_set_is_recognised_and_refused_with_the_release_to_get(tmp_path):
+    for name in ("BACTERIA-1008087-0001", "VIRUS-1010169-0001", "NORMAL-1003233-0001"):
+        (tmp_path / f"{name}.jpeg").write_bytes(b"")
+    with pytest.raises(
+        FilmError, match=r"version 3 \(.*VIRUS-.*version 2, ChestXRay2017\.zip; run"
+    ):
+        dataset.find(tmp_path)
 
 
 def test_deeper_copies_and_what_macos_leaves_behind_are_passed_over(folder, tiny):
@@ -199,6 +225,10 @@ def test_decoded_films_go_where_study_cache_says_else_under_build(films, tmp_pat
     # A checkout that cannot be written.
     monkeypatch.setattr(config.os, "access", lambda path, mode: False)
     assert tmp_path not in config.cache_folder().parents
+    # Nor a home folder: libraries keep what they keep in a temporary one.
+    monkeypatch.setenv("HOME", "/nowhere")
+    config.import_tensorflow()
+    assert os.environ["HOME"] == str(config.temporary_folder())
 
 
 def test_the_border_is_the_frame_without_the_middle():

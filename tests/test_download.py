@@ -1,7 +1,5 @@
 """Bringing the data set: whole or absent, whatever the network, the archive or the disk do."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import logging

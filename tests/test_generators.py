@@ -1,7 +1,5 @@
 """Batches are a function of seed and step, hold the films they should, and need no Python."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -23,12 +21,12 @@ def pictures():
     return drawn
 
 
-LABELS, WEIGHTS = np.arange(COUNT) % 2, np.arange(COUNT) / 4
+LABELS = np.arange(COUNT) % 2
 
 
 @pytest.fixture(scope="module")
 def batches(pictures):
-    """Collect training batches as (steps, batch, ...) arrays of pictures, labels and weights."""
+    """Collect training batches as (steps, batch, ...) arrays of pictures and labels."""
 
     def collect(threads=None, **settings):
         settings = {"batch_size": 4, "epochs": 2, "seed": 1, **settings}
@@ -83,11 +81,10 @@ def test_a_later_first_epoch_goes_on_where_the_whole_stream_is(batches, first):
         np.testing.assert_array_equal(one[3 * first :], two)
 
 
-def test_films_come_unchanged_without_augmentation_with_their_labels_and_weights(batches, pictures):
-    x, y, weight = batches(weights=WEIGHTS)
+def test_films_come_unchanged_without_augmentation_with_their_labels(batches, pictures):
+    x, y = batches()
     np.testing.assert_array_equal(x[..., 0], pictures[numbers(x)])
     np.testing.assert_array_equal(y[..., 0], LABELS[numbers(x)])
-    np.testing.assert_array_equal(weight[..., 0], WEIGHTS[numbers(x)])
 
 
 @pytest.mark.parametrize("augmentation", [None, STRONG], ids=["plain", "augmented"])

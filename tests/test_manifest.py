@@ -1,7 +1,5 @@
 """The manifest states the data set's facts, and the split keeps children together."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,10 +1,15 @@
 """Anybody's film: the same answer whichever way it comes, refusals by name, streams, exit codes."""
 
-from __future__ import annotations
-
 import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from itertools import product
+from unittest import mock
 
 import keras
 import numpy as np
@@ -14,15 +19,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks import checking
 from helpers import __main__ as commands
 from helpers import config, predict
 from helpers.data import dataset, images
-from helpers.models import classifiers, ensemble, input_check
+from helpers.models import classifiers, ensemble, input_check, lungs
 from helpers.predict import Answer, Predictor
 from helpers.report import console
 from helpers.training import record
 from helpers.training.study import Study
-from tests.test_reading import OTHERS, REFUSALS, kinds
+from tests.test_reading import OTHERS, REFUSALS, disguises, kinds
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +81,20 @@ def test_the_same_film_gives_the_same_answer_whichever_way_it_comes(predictor, s
     assert same.mean() >= 0.98, table[table["film"].isin(same.index[~same])]
 
 
+@pytest.mark.parametrize("row", [0, -1])
+def test_a_film_in_any_disguise_gets_its_answer(predictor, some, tmp_path, row):
+    film = images.read_film(some["path"].iloc[row], 224)
+    (tmp_path / "plain").write_bytes(kinds(film)["PNG"])
+    ways = disguises(film, tmp_path)
+    for way, (data, _) in ways.items():
+        (tmp_path / way).write_bytes(data)
+    plain, *others = predictor.answers(tmp_path / name for name in ("plain", *ways))
+    apart = {
+        way: abs(a.probability - plain.probability) for way, a in zip(ways, others, strict=True)
+    }
+    assert {way: by for way, by in apart.items() if by > 0.05} == {}
+
+
 def saved(folder, pictures):
     """PNG files of ``pictures`` in ``folder``."""
     paths = [folder / f"{number}.png" for number, _ in enumerate(pictures)]
@@ -89,6 +109,14 @@ def test_an_inverted_film_is_put_right_and_says_so(predictor, some, tmp_path):
     assert inverted.probability == pytest.approx(plain.probability, abs=1e-3)
     assert inverted.refer
     assert inverted.warnings == ("black and white were exchanged",)
+
+
+def test_a_small_film_is_judged_and_referred(predictor, some, tmp_path):
+    small = images.read_film(some["path"].iloc[-1], 127)
+    (answer,) = predictor.answers(saved(tmp_path, [small]))
+    assert answer.probability is not None
+    assert answer.refer
+    assert "only 127 pixels wide or high" in answer.warnings
 
 
 def test_the_operating_point_decides():
@@ -132,8 +160,15 @@ def test_a_turned_film_is_refused(predictor, some, tmp_path):
     assert reasons == {"not an upright frontal chest film"}
 
 
+@pytest.mark.parametrize("box", [(0, 0.5, 0, 1), (0.5, 1, 0, 1), (0, 1, 0, 0.5), (0, 1, 0.5, 1)])
+def test_a_half_film_is_refused_or_referred(predictor, some, tmp_path, box):
+    films = [lungs.cut(images.read_film(path, 224), box, 224) for path in some["path"].iloc[:24]]
+    answers = list(predictor.answers(saved(tmp_path, films)))
+    assert sum(answer.refer is not False for answer in answers) >= 23
+
+
 def test_photographs_are_refused(predictor, tmp_path):
-    answers = list(predictor.answers(saved(tmp_path, input_check.photographs().values())))
+    answers = list(predictor.answers(saved(tmp_path, checking.photographs().values())))
     assert len(answers) >= 20
     assert all(answer.error for answer in answers)
 
@@ -141,11 +176,18 @@ def test_photographs_are_refused(predictor, tmp_path):
 def test_the_recorded_check_refuses_hardly_a_film_and_nearly_all_else():
     facts = record.read_facts(config.RESULTS, input_check.NAME)
     assert facts["test_films"] == 624
-    refused = facts["refused"]
-    assert refused["films"] <= 0.01
-    others = {what: share for what, share in refused.items() if what != "films"}
-    assert min(others.values()) >= 0.95, others
-    assert set(others) >= {"turned left", "turned right", "upside down", "noise", "photographs"}
+    refused, warned = pd.Series(facts["refused"]), pd.Series(facts["warned"])
+    assert refused[["films", "whitest films", "framed in white", "inverted"]].max() <= 0.01
+    assert refused[["turned left", "turned right", "upside down", "flipped"]].min() == 1
+    assert refused[["noise", "pages of text", "photographs"]].min() == 1
+    halves = [f"{which} half" for which in ("upper", "lower", "left", "right")]
+    assert (refused + warned)[halves].min() >= 0.95
+    assert facts["recognised_inverted"] >= 0.99
+    # Wanted: 98%. Two lateral chests and a shoulder get by, referred; one is a frontal chest film.
+    assert refused["other radiographs"] >= 0.96
+    assert (refused + warned)["other radiographs"] >= 0.99
+    assert refused["nih external"] <= 0.03
+    assert set(facts["tried"]) == {"film", "sure", "distance"}
 
 
 QUIETLY = {
@@ -177,7 +219,8 @@ def test_no_picture_of_noise_gets_a_probability(predictor, tmp_path, seed, side,
 
 
 def test_refusals_are_told_with_limits():
-    facts = {"refused": {"films": 0.0, "photographs": 1.0}, "test_films": 624, "photographs": 26}
+    pictures = {"films": 624, "photographs": 26}
+    facts = {"refused": {"films": 0.0, "photographs": 1.0}, "pictures": pictures}
     table = input_check.refusal_table(facts)
     assert table.loc["films", "high"] == pytest.approx(1 - 0.025 ** (1 / 624))
     assert table.loc["photographs", "low"] == pytest.approx(0.025 ** (1 / 26))
@@ -201,7 +244,48 @@ def test_a_lesson_holds_all_kinds_and_is_the_same_each_time():
     np.testing.assert_array_equal(pictures, again)
     assert set(kinds) == {0, 1, 2}
     np.testing.assert_array_equal(pictures[:20], films)
-    np.testing.assert_array_equal(pictures[20:30], 255 - films[::2])
+    np.testing.assert_array_equal(pictures[60:65], 255 - films[::4])
+
+
+ACCEPTED = {"film": 1.0, "sure": 0.9, "lungs": 2, "cut": 0.0, "distance": 9.0}
+LIMITS = {"film": 0.5, "sure": 0.7, "distance": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("sign", "said"),
+    [
+        ({}, ""),
+        ({"film": 0.4, "sure": 0.5}, input_check.REFUSED[0]),
+        ({"sure": 0.5, "lungs": 1}, input_check.REFUSED[1]),
+        ({"lungs": 1}, input_check.WARNED[0]),
+        ({"cut": 0.3, "distance": 50.0}, input_check.WARNED[0]),
+        ({"distance": 50.0}, input_check.WARNED[1]),
+    ],
+)
+def test_the_first_sign_beyond_its_limit_gives_the_verdict(sign, said):
+    assert input_check.verdicts(pd.DataFrame([ACCEPTED | sign]), LIMITS) == [said]
+
+
+def test_signs_tell_two_whole_lungs_from_one_that_is_cut_off():
+    lung = np.full((3, 64, 64), 0.02)
+    lung[0, 10:50, 8:28] = lung[0, 10:50, 36:56] = lung[1, 24:, 8:28] = 0.99
+    lung[2, 10:50, 8:56] = 0.6
+    seen = input_check.signs(np.tile([0.9, 0.05, 0.05, 3.0], (3, 1)), lung)
+    assert seen["lungs"].tolist() == [2, 1, 1]
+    assert seen["cut"].tolist() == [0, 20 / 64, 0]
+    assert seen["sure"].round(2).tolist() == [0.98, 0.98, 0.2]
+    assert seen[["film", "distance"]].to_numpy().tolist() == [[0.9, 3.0]] * 3
+
+
+def test_the_distance_is_that_of_mahalanobis():
+    films = np.random.default_rng(0).integers(0, 256, (150, 64, 64)).astype(np.uint8)
+    keras.utils.set_random_seed(1)
+    model = input_check.measured(input_check.network(), films)
+    answers = model.predict(films[..., np.newaxis], verbose=0)
+    assert answers.shape == (150, 4)
+    np.testing.assert_allclose(answers[:, :3].sum(axis=1), 1, rtol=1e-5)
+    # The mean over its own films is their number of features, less for what steadies the inverse.
+    assert 0 < answers[:, 3].mean() < 64
 
 
 # -- the command line -----------------------------------------------------------------------
@@ -209,13 +293,12 @@ def test_a_lesson_holds_all_kinds_and_is_the_same_each_time():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, some):
-    """Three films, one text file named as a picture, and what is passed over."""
+    """Three films, one without a suffix; a text file named as a picture; what is passed over."""
     root = tmp_path_factory.mktemp("films")
     (root / "below").mkdir()
-    for place, path in zip(("b.jpeg", "a.jpeg", "below/c.jpeg"), some["path"], strict=False):
+    for place, path in zip(("b", "a.jpeg", "below/c.jpeg"), some["path"], strict=False):
         shutil.copy(path, root / place)
     (root / "broken.png").write_text("no picture")
-    (root / "notes.txt").write_text("passed over")
     (root / "._a.jpeg").write_text("what macOS leaves")
     return root
 
@@ -225,17 +308,36 @@ def run(capsys, *words):
     return code, *capsys.readouterr()
 
 
-def test_a_folder_is_judged_in_order_and_the_code_tells_of_refusals(capsys, folder):
-    code, out, _ = run(capsys, folder)
+def names(out):
+    """The files named in the lines of the table."""
     lines = out.splitlines()
-    assert code == 1
     assert lines[0] == console.HEAD
-    named = [line.split("/")[-1].split(":")[0] for line in lines[1:]]
-    assert named == ["a.jpeg", "b.jpeg", "broken.png", "c.jpeg"]
-    assert {".jpeg", ".png", ".dcm"} <= images.SUFFIXES
-    assert "refused" in lines[3]
-    assert "not an image file" in lines[3]
-    assert run(capsys, folder / "a.jpeg")[0] == 0
+    return [line.split(": ")[0].split()[-1].split("/")[-1] for line in lines[1:]]
+
+
+def test_a_folder_is_judged_in_order_and_the_code_tells_of_refusals(capsys, folder):
+    code, out, err = run(capsys, folder)
+    assert code == 1
+    assert names(out) == ["a.jpeg", "b", "broken.png", "c.jpeg"]
+    assert "refused" in out.splitlines()[3]
+    assert "not an image file" in out.splitlines()[3]
+    assert err == f"predict: 1 not judged: {folder / 'broken.png'}\n"
+    code, _, err = run(capsys, folder / "a.jpeg")
+    assert (code, err) == (0, "")
+
+
+def test_what_a_folder_holds_is_judged_or_named_with_the_reason(capsys, folder, tmp_path):
+    shutil.copy(folder / "a.jpeg", tmp_path / ".hidden")
+    (tmp_path / "link").symlink_to(folder)
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").mkdir()
+    code, out, err = run(capsys, tmp_path, tmp_path / "empty", "a" * 5000)
+    assert code == 1
+    assert names(out) == [".hidden", "gone.png", "pipe", "a" * 5000, "link", "empty"]
+    reasons = "No such file", "a device", "too long", "a link to a folder", "without films"
+    assert all(why in line for why, line in zip(reasons, out.splitlines()[2:], strict=True))
+    assert "predict: 5 not judged: " in err
 
 
 def test_json_is_one_object_a_line_and_a_csv_holds_the_same(capsys, folder, tmp_path):
@@ -260,10 +362,101 @@ def test_explain_writes_a_picture_for_each_film(capsys, folder, tmp_path):
     assert Image.open(made / "a.png").size[0] > 500
 
 
-def test_a_list_on_standard_input(capsys, folder, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{folder / 'a.jpeg'}\n\n{folder / 'b.jpeg'}\r\n"))
-    code, out, _ = run(capsys, "-")
-    assert (code, len(out.splitlines())) == (0, 3)
+def test_drawings_and_tables_beside_the_films_leave_them_and_are_not_judged(capsys, some, tmp_path):
+    film, link = tmp_path / "film.png", tmp_path / "film-2.png"
+    Image.open(some["path"].iloc[0]).save(film)
+    link.symlink_to(film)
+    before = film.read_bytes()
+    for _ in range(2):
+        code, out, _ = run(capsys, tmp_path, "--explain", tmp_path, "--csv", tmp_path / "out")
+        assert (code, names(out)) == (0, ["film-2.png", "film.png"])
+        assert film.read_bytes() == before
+        assert link.is_symlink()
+    assert len(list(tmp_path.glob("film*.png"))) == 6
+
+
+def test_a_table_goes_where_a_link_leads_and_replaces_an_earlier_table(capsys, folder, tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to("below/table.csv")
+    for words in ([folder], [folder / "a.jpeg"]):
+        run(capsys, *words, "--csv", link)
+    assert link.is_symlink()
+    assert list(pd.read_csv(tmp_path / "below" / "table.csv")["path"]) == [str(folder / "a.jpeg")]
+
+
+NO_TABLES = ["a", "notes", "link", "loop", "pipe", "/dev/null", ""]
+NO_OUTPUT = [("--csv", "."), *product(["--csv", "--explain"], NO_TABLES)]
+
+
+@pytest.mark.parametrize(("option", "what"), NO_OUTPUT)
+def test_what_is_no_table_or_folder_is_refused_first(capsys, tmp_path, monkeypatch, option, what):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delattr(console, "predictor")
+    texts = {"a": "a film", "b": "a film", "notes": f"{','.join(console.COLUMNS)},mine\r\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, newline="")
+    os.mkfifo("pipe")
+    (tmp_path / "link").symlink_to("b")
+    (tmp_path / "loop").symlink_to("loop")
+    code, out, err = run(capsys, "a", "b", option, what)
+    assert (code, out) == (2, "")
+    assert f"{option} {what}".strip() in err
+    assert {name: (tmp_path / name).read_bytes().decode() for name in texts} == texts
+
+
+def piped(data):
+    """``data`` on standard input, which is closed where there is none."""
+    stream = data and io.TextIOWrapper(io.BufferedReader(io.BytesIO(data)))
+    return mock.patch("sys.stdin", stream)
+
+
+def test_a_list_on_standard_input(capsys, folder):
+    with piped(f"\ufeff{folder / 'a.jpeg'}\n\n{folder / 'below'}\r\n-\n".encode()):
+        code, out, _ = run(capsys, "-")
+    assert (code, names(out)) == (1, ["a.jpeg", "c.jpeg", "-"])
+
+
+@pytest.mark.parametrize("kind", [None, "PNG", "JPEG", "DICOM", "TIFF", "BMP"])
+def test_standard_input_that_is_closed_or_a_film_is_told_in_one_line(capsys, kind):
+    with piped(kind and kinds(np.zeros((224, 224), np.uint8))[kind]):
+        code, out, err = run(capsys, "-")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert ("no list of paths" if kind else "standard input is closed") in err
+
+
+def test_standard_output_that_is_closed_is_told_in_one_line(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdout", None)
+    assert commands.main(["predict", "a.jpeg"]) == 1
+    assert "standard output is closed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["cp437", "latin-1", "ascii", "cp932"])
+def test_every_film_gets_its_line_in_any_encoding(folder, tmp_path, monkeypatch, encoding):
+    shutil.copy(folder / "a.jpeg", tmp_path / "é肺.jpeg")
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr("sys.stdout", out)
+    assert commands.main(["predict", str(tmp_path / "gone.txt"), str(tmp_path)]) == 1
+    _, first, second = out.buffer.getvalue().decode(encoding).splitlines()
+    assert "refused" in first
+    assert second.endswith(".jpeg")
+
+
+def test_a_stopped_process_leaves_the_rows_of_films_judged(some, tmp_path):
+    """Its home folder is not to be had, and its standard error is closed."""
+    table = tmp_path / "out.csv"
+    words = [sys.executable, "-m", "helpers", "predict", "-", "--csv", str(table)]
+    settings = {"env": os.environ | {"HOME": "/nowhere"}, "cwd": config.ROOT}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *words]
+    with subprocess.Popen(shell, **pipes, **settings) as process:
+        process.stdin.write(f"{some['path'].iloc[0]}\n".encode() * 2 * predict.BATCH)
+        process.stdin.flush()  # and more to come
+        while process.poll() is None and not (table.exists() and table.read_text().count("\n") > 9):
+            time.sleep(0.1)
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert len(pd.read_csv(table)) >= 9
+    assert list(tmp_path.iterdir()) == [table]
 
 
 @pytest.mark.parametrize("words", [[], ["--threshold", "0"], ["--sensitivity", "2", "x"]])
@@ -321,4 +514,6 @@ def test_members_asked_together_answer_as_each_alone():
     rng = np.random.default_rng(1)
     seen = {view: rng.integers(0, 256, (5, 32, 32), dtype=np.uint8) for view in ("box", "film")}
     alone = [ensemble.predict(model, seen[view]) for model, view in members]
-    np.testing.assert_allclose(predict.together(members)(seen), alone, atol=1e-5)
+    asked = predict.together(members)
+    for _ in range(2):  # compiled from the second call on
+        np.testing.assert_allclose(asked(seen)[..., 0], alone, atol=1e-5)

@@ -1,7 +1,5 @@
 """Start-up notes are dropped, everything else is not."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Tasks give the same results wherever they run, and a lost worker loses none of them."""
 
-from __future__ import annotations
-
 import dataclasses
 import operator
 import os

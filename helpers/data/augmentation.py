@@ -26,6 +26,8 @@ class Augmentation:
     noise: float = 0.0  # largest standard deviation of normal noise, on intensities of 0..1
     sharpness: float = 0.0  # share of the fine detail taken away or added at most (1 takes all)
     letters: float = 0.0  # share of films on which a white letter is stamped
+    crop: float = 0.0  # share of the side cut off at most, on about half of the four sides
+    frame: float = 0.0  # width of black or white strips at most, on half of the films
 
     @property
     def tones(self) -> bool:
@@ -34,7 +36,8 @@ class Augmentation:
 
 
 LETTER = Augmentation(shift=0.33, zoom=0.4)  # how far a letter may stand from the centre, its size
-DRAWS = (*(field.name for field in fields(Augmentation)), "down", "start")
+EDGES = ("left", "right", "top", "bottom")
+DRAWS = (*(field.name for field in fields(Augmentation)), "down", "start", *EDGES)
 
 
 def augment(pictures: tf.Tensor, change: Augmentation, seed: tf.Tensor) -> tf.Tensor:
@@ -44,11 +47,12 @@ def augment(pictures: tf.Tensor, change: Augmentation, seed: tf.Tensor) -> tf.Te
     """
     films, seed = tf.cast(pictures, tf.float32), tf.convert_to_tensor(seed, tf.int32)
     drawn = draw(tf.shape(films)[0], seed)
-    if any((change.rotation, change.shift, change.zoom, change.mirror, change.flip)):
+    if any((change.rotation, change.shift, change.zoom, change.mirror, change.flip, change.crop)):
         films = moved(films, change, drawn)
     if change.letters:
         films = tf.maximum(films, letters(films, change.letters, seed + [0, 1]))
-    return retoned(films, change, drawn)
+    films = retoned(films, change, drawn)
+    return framed(films, change.frame, drawn) if change.frame else films
 
 
 def draw(count: int | tf.Tensor, seed: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -71,11 +75,33 @@ def moved(films: tf.Tensor, change: Augmentation, drawn: dict[str, tf.Tensor]) -
     side, zero = films.shape[1], tf.zeros_like(a)
     c = (1 - a - b) * (side - 1) / 2 + change.shift * side * drawn["shift"]
     f = (1 - d - e) * (side - 1) / 2 + change.shift * side * drawn["down"]
+    # Where a side is cut, the map first takes the output's square to what is left of the film.
+    left, right, top, bottom = (change.crop * tf.nn.relu(-drawn[edge]) for edge in EDGES)
+    across, down = 1 - left - right, 1 - top - bottom
+    c += (a * left + b * top) * (side - 1)
+    f += (d * left + e * top) * (side - 1)
+    a, b, d, e = a * across, b * down, d * across, e * down
     maps = tf.reshape(tf.stack([a, b, c, d, e, f, zero, zero], axis=1), [-1, 8])
     settings = {"fill_value": 0.0, "fill_mode": "CONSTANT", "interpolation": "BILINEAR"}
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=films, transforms=maps, output_shape=[side, side], **settings
     )
+
+
+def framed(films: tf.Tensor, widest: float, drawn: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Half of the films with black or white strips, at most ``widest`` (share of the side) wide.
+
+    On a quarter of the films on all four sides, on another quarter on each side or not.
+    """
+    place = (tf.range(films.shape[1], dtype=tf.float32) + 0.5) / films.shape[1]
+    x, y = tf.reshape(place, [1, 1, -1, 1]), tf.reshape(place, [1, -1, 1, 1])
+    kind = tf.abs(drawn["frame"])
+    left, right, top, bottom = (  # below zero: none
+        widest * tf.where(kind > 0.75, tf.abs(u), tf.where(kind > 0.5, 2 * u - 1, -1.0))
+        for u in (drawn[edge] for edge in EDGES)
+    )
+    strip = (x < left) | (x > 1 - right) | (y < top) | (y > 1 - bottom)
+    return tf.where(strip, tf.where(drawn["frame"] < 0, 0.0, 255.0), films)
 
 
 def letters(films: tf.Tensor, share: float, seed: tf.Tensor) -> tf.Tensor:
@@ -97,7 +123,7 @@ def bank(pixels: int) -> tf.Tensor:
 @tf.function(jit_compile=True)  # one pass over the pixels for all changes
 def retoned(films: tf.Tensor, change: Augmentation, drawn: dict[str, tf.Tensor]) -> tf.Tensor:
     """Films with fine detail added or taken, gamma, contrast, brightness, noise, in this order."""
-    by = {name: getattr(change, name) * drawn[name] for name in DRAWS[:-2]}
+    by = {name: getattr(change, name) * drawn[name] for name in DRAWS[:-6]}
     if change.sharpness:  # detail is what a 5 x 5 binomial filter removes
         soft = tf.pad(films, [[0, 0], [2, 2], [2, 2], [0, 0]], mode="SYMMETRIC")
         for _ in range(4):  # four sums of neighbours: 1 4 6 4 1 sixteenths

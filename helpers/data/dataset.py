@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,6 +19,9 @@ import pandas as pd
 from helpers import config, storage
 from helpers.data import manifest
 from helpers.data.images import SUFFIXES, FilmError, read_film
+
+_COPY = re.compile(r"( - copy)? ?(\(\d+\))?$")  # what systems add to the name of a second copy
+_VERSION_3 = re.compile(r"(bacteria|virus|normal)-\d+-\d+")
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,10 @@ def _first(names: list[str], most: int = 3) -> str:
 def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "") -> Films:
     """Match image files anywhere below ``root`` to the manifest by file name.
 
-    The layout does not matter, because names are unique; what macOS leaves in archives is passed
-    over. ``expected`` restricts the manifest, for instance to the packaged films. FilmError where
-    there is no folder ``root``, or not one film of the manifest in it.
+    The layout does not matter, because names are unique, nor do suffix, case and a copy's number;
+    what macOS leaves in archives is passed over. ``expected`` restricts the manifest, for instance
+    to the packaged films. FilmError where there is no folder ``root``, or not one film of the
+    manifest in it.
     """
     root = Path(root)
     if not root.is_dir():
@@ -71,16 +76,25 @@ def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "
     paths = [path for path in root.rglob("[!.]*") if "__MACOSX" not in path.parts]
     films = [path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file()]
     # The last one counts: of two copies (Kaggle's nested folder is one) that nearer to the root.
-    films.sort(key=lambda path: (len(path.parts), path), reverse=True)
-    found = {path.name: path for path in films}
-    table = expected[expected["film"].isin(found)].reset_index(drop=True)
+    films.sort(key=lambda path: (len(path.parts), len(path.name), path), reverse=True)
+    found = {_known_as(path): path for path in films}
+    keys = expected["film"].map(_known_as)
+    table = expected[keys.isin(found)].reset_index(drop=True)
     if table.empty:
-        raise FilmError(f"{root}: holds none of the data set's films; run `make data`")
-    table["path"] = [str(found[film]) for film in table["film"]]
-    missing = tuple(film for film in expected["film"] if film not in found)
-    extra = tuple(sorted(set(found) - set(expected["film"])))
+        third = [path.name for path in films if _VERSION_3.fullmatch(_known_as(path))]
+        other = f"version 3 ({_first(third)}), split and named anew, and not version 2,"
+        which = f"{other} ChestXRay2017.zip" if third else "none of the data set's films"
+        raise FilmError(f"{root}: holds {which}; run `make data`")
+    table["path"] = [str(found[_known_as(film)]) for film in table["film"]]
+    missing = tuple(expected["film"][~keys.isin(found)])
+    extra = tuple(sorted(path.name for key, path in found.items() if key not in set(keys)))
     classes = sorted(p for p in paths if p.name.upper() in config.LABELS and p.is_dir())
     return Films(source or str(root), table, missing, extra, _folder_notes(classes, table))
+
+
+def _known_as(path: Path | str) -> str:
+    """A film's name without suffix, case and a copy's number."""
+    return _COPY.sub("", Path(path).stem.lower())
 
 
 def _folder_notes(classes: list[Path], table: pd.DataFrame) -> tuple[str, ...]:
@@ -88,9 +102,9 @@ def _folder_notes(classes: list[Path], table: pd.DataFrame) -> tuple[str, ...]:
     folder = table["path"].map(lambda path: Path(path).parent.name.upper())
     astray = list(table.loc[folder.isin(config.LABELS) & (folder != table["label"]), "film"])
     notes = [f"{len(astray)} in the other class's folder: {_first(astray)}"] if astray else []
-    films = set(table["film"])
+    films = set(table["film"].map(_known_as))
     for path in classes:
-        if not any(child.is_dir() or child.name in films for child in path.iterdir()):
+        if not any(child.is_dir() or _known_as(child) in films for child in path.iterdir()):
             notes.append(f"no film of the data set in {path.parent.name}/{path.name}")
     return tuple(notes)
 

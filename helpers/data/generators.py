@@ -26,27 +26,24 @@ def train_set(
     seed: int,
     augmentation: Augmentation | None = None,
     first_epoch: int = 0,
-    weights: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented training batches for the epochs from ``first_epoch`` to ``epochs``.
 
     ``pictures`` (n, side, side) uint8, ``labels`` (n,) 0 or 1. Each epoch holds every film
     once, in an order of its own; the last batch of an epoch is filled with that epoch's first
     films, so that all batches have one shape. Yields (b, side, side, 1) float32 of 0..255 and
-    (b, 1) float32; with ``weights`` (n,), how much each film counts, (b, 1) of them too.
-    ValueError without films, or with another number of labels.
+    (b, 1) float32. ValueError without films, or with another number of labels.
     """
     _check(pictures, labels)
     films, change = tf.constant(pictures[..., np.newaxis]), augmentation or Augmentation()
-    columns = [labels] if weights is None else [labels, weights]
-    columns = [tf.constant(np.reshape(column, (-1, 1)), tf.float32) for column in columns]
+    targets = tf.constant(np.reshape(labels, (-1, 1)), tf.float32)
     count, steps = len(pictures), steps_per_epoch(len(pictures), batch_size)
 
-    def batch(step: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def batch(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         order = tf.random.experimental.stateless_shuffle(tf.range(count), [seed, step // steps])
         rows = tf.gather(order, (step % steps * batch_size + tf.range(batch_size)) % count)
         x = augment(tf.gather(films, rows), change, tf.stack([seed, 1000 + 16 * step]))
-        return (x, *(tf.gather(column, rows) for column in columns))
+        return x, tf.gather(targets, rows)
 
     numbers = tf.data.Dataset.range(first_epoch * steps, epochs * steps, output_type=tf.int32)
     made = steady(numbers.map(batch, num_parallel_calls=THREADS).prefetch(4))

@@ -1,37 +1,49 @@
 """Any file to the pixels that the networks know: films of the data set, and anybody's.
 
-Refuses by name what is no readable grey picture; never guesses. Files are untrusted: nothing is
-executed or unpickled, sizes are looked at before pixels are made.
+Content decides, not the suffix. Refuses by name what is no readable grey radiograph; what had to
+be guessed is noted. Files are untrusted: nothing is executed or unpickled, sizes are looked at
+before pixels are made.
 """
 
 import io
+import re
+import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from PIL import Image, ImageOps, UnidentifiedImageError
+from pydicom import uid
 
 from helpers import config
+from helpers.data import levels
+from helpers.data.levels import Range
 
-FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "AVIF", "JPEG2000")
 SUFFIXES = {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 MAX_BYTES = 200_000_000  # a radiograph of 16 bits has some 20 million
 MAX_PIXELS = 80_000_000  # ten times the 2916 x 2713 of the data set's largest film
+LARGE = 20_000_000  # pixels; of such pictures one at a time is decoded, or memory runs short
+_LARGE = threading.Lock()
 
-# Radiographs stored as RGB have (nearly) equal channels; JPEG leaves a level or two of chroma.
-# The mean difference of a colour photograph's channels is tens of levels.
-COLOUR_TOLERANCE = 6.0
-
+LEAST_SIDE, SMALL_SIDE = 64, 128  # pixels: fewer are refused; judged with a doubt
 LEAST_RANGE = 12  # grey levels; a radiograph uses a hundred and more
-# Bars put beside a film to make it square: at least so wide, equal to so much, both of the side.
-LEAST_BAR, SAME_BAR = 0.025, 0.015
 BITS = (8, 10, 12, 14, 16)
 DEEP = ("I", "F")  # first letters of the modes in which PIL opens more than 8 bits
-FLAT = 2  # grey levels by which JPEG makes a plain bar uneven
+
+KINDS = {"1": ("MONOCHROME1", "MONOCHROME2"), "3": ("RGB", "YBR")}  # by values a pixel
+RADIOGRAPHS = ("", "CR", "DX", "DR", "RG", "RF", "OT", "SC")  # Modality; secondary captures too
+CHEST = re.compile("CHEST|THORAX|LUNG")
+ELSEWHERE = re.compile(
+    "ABDOM|ANKLE|ARM|BRAIN|BREAST|CALCAN|CLAVIC|COCCYX|ELBOW|EXTREM|FACE|FACIAL|FEMUR|FINGER|FOOT"
+    "|HAND|HEAD|HIP|HUMER|JAW|KNEE|LEG|MANDIB|MAXILLA|NECK|ORBIT|PATELLA|PELVI|RADIUS|SACR|SCAPULA"
+    "|SHOULDER|SINUS|SKULL|SPINE|TEETH|THIGH|THUMB|TIBIA|TOE|TOOTH|ULNA|WRIST"
+)
+SIDEWAYS = re.compile("^[LR]L|LAT|OBL|^[LR][AP]?O|DECUB")  # ViewPosition: no frontal view
 
 
 class FilmError(ValueError):
@@ -40,28 +52,37 @@ class FilmError(ValueError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A film as the networks know it: (224, 224) uint8, black 0; what was done to it."""
+    """A film as the networks know it: (224, 224) uint8, black 0; what was done to it.
+
+    ``doubts`` are reasons to ask a radiologist.
+    """
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def read(source: Path | str | bytes, name: str = "") -> Picture:
     """Read one film from a file or from its bytes.
 
-    Orientation by EXIF, 16 bits and transparency brought to 8-bit grey, equal bars that made it
-    square taken off, then squashed to 224 x 224 as the published films are. FilmError names the
+    Orientation by EXIF; range by the header or the film's own values; padding, bars, frames and a
+    tint taken off; then squashed to 224 x 224 as the published films are. FilmError names the
     reason why this is no film that can be read.
     """
     name = name or (source if isinstance(source, str) else getattr(source, "name", "the film"))
     data = source if isinstance(source, bytes) else _bytes(Path(source))
     with warnings.catch_warnings(action="ignore"):  # on damaged tags; what counts is raised
-        grey, notes = (_dicom if data[128:132] == b"DICM" else _image)(data, name)
-    grey, bars = _without_bars(grey)
+        values, given, side, notes = (_dicom if _is_dicom(data) else _image)(data, name)
+    with _decoding(name):
+        grey, done = levels.grey(values, given)
     pixels = _squashed(grey, config.SOURCE_SIZE)
     if np.ptp(np.percentile(pixels, [1, 99])) < LEAST_RANGE:
         raise FilmError(f"{name}: blank, all pixels nearly the same")
-    return Picture(pixels, (*notes, *bars))
+    side = round(side * min(grey.shape) / min(values.shape[:2]))
+    if side < LEAST_SIDE:
+        raise FilmError(f"{name}: {side} pixels wide or high; a film needs {LEAST_SIDE} or more")
+    small = f"only {side} pixels wide or high"
+    return Picture(pixels, (*notes, *done), (small,) if side < SMALL_SIDE else ())
 
 
 def read_film(path: Path | str, size: int) -> np.ndarray:
@@ -74,7 +95,10 @@ def read_film(path: Path | str, size: int) -> np.ndarray:
     with _decoding(path.name), _opened(_bytes(path), path.name) as image:
         if image.mode.startswith(DEEP):
             raise FilmError(f"{path.name}: has more than 8 bits a pixel; save it as 8-bit grey")
-        return _squashed(_grey(image, path.name)[0], size)
+        values, _ = _eight_bits(image, 1)
+        if values.ndim == 3:
+            values, _ = levels.untinted(values)
+        return _squashed(values, size)
 
 
 def _squashed(grey: np.ndarray, size: int) -> np.ndarray:
@@ -107,12 +131,14 @@ def _decoding(name: str, kind: str = "") -> Iterator[None]:
         yield
     except FilmError:
         raise
+    except levels.NoFilmError as error:
+        raise FilmError(f"{name}: {error}") from None
     except UnidentifiedImageError:
         raise FilmError(f"{name}: not an image file") from None
     except (Image.DecompressionBombError, MemoryError):
         raise FilmError(f"{name}: more pixels than any film has") from None
     except Exception as error:  # decoders of damaged files raise what they stumble over
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise FilmError(f"{name}: {kind}cannot be decoded ({reason})") from None
 
 
@@ -127,15 +153,6 @@ def _opened(data: bytes, name: str) -> Image.Image:
     return image
 
 
-def _image(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Grey levels (rows, columns) uint8 of a picture file, and notes."""
-    with _decoding(name), _opened(data, name) as image:
-        # Decoding a large JPEG at a half or a quarter saves most of the time.
-        image.draft(None, (4 * config.SOURCE_SIZE,) * 2)
-        image.load()
-        return _grey(ImageOps.exif_transpose(image), name)
-
-
 def _check_size(width: int, height: int, name: str) -> None:
     if min(width, height) == 0:
         raise FilmError(f"{name}: has no pixels")
@@ -145,113 +162,152 @@ def _check_size(width: int, height: int, name: str) -> None:
         raise FilmError(f"{name}: {width} x {height} pixels is a strip, not a film")
 
 
-def _grey(image: Image.Image, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """8-bit grey levels of a decoded picture; colour is refused."""
-    if image.mode.startswith(DEEP):
-        return _deep(np.asarray(image, dtype=np.float64), name)
-    if image.mode in ("L", "1"):
-        return np.asarray(image.convert("L"), dtype=np.uint8), ()
-    notes: tuple[str, ...] = ()
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        black = Image.new("RGBA", image.size, (0, 0, 0, 255))
-        image, notes = Image.alpha_composite(black, image), ("transparency laid on black",)
-    colour = np.asarray(image.convert("RGB"), dtype=np.int16)
-    if np.ptp(colour, axis=2).mean() > COLOUR_TOLERANCE:
-        raise FilmError(f"{name}: a colour picture, not a grey radiograph")
-    return np.asarray(image.convert("L"), dtype=np.uint8), notes
+def _turn(width: int, height: int) -> AbstractContextManager:
+    """A large picture's turn to be decoded; others need not wait."""
+    return _LARGE if width * height > LARGE else nullcontext()
 
 
-def _deep(values: np.ndarray, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """More than 8 bits brought to 8: by the smallest of 8, 10, 12, 14, 16 bits that holds them."""
-    if values.size == 0 or not np.isfinite(values).all() or values.min() < 0:
-        raise FilmError(f"{name}: values that are no grey levels")
-    most = float(values.max())
-    if most <= 1.0:
-        return np.rint(values * 255).astype(np.uint8), ("values of 0 to 1 taken as black to white",)
-    bits = next((b for b in BITS if most < 2**b), None)
-    if bits is None:
-        raise FilmError(f"{name}: values up to {most:g} are more than 16 bits hold")
-    scaled = (values * (255 / (2**bits - 1))).round().astype(np.uint8)
-    return scaled, () if bits == 8 else (f"{bits} bits brought to 8",)
+Decoded = tuple[np.ndarray, Range | None, int, tuple[str, ...]]  # as ``levels.grey`` takes them
 
 
-def _dicom(data: bytes, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Grey levels of a DICOM radiograph: rescaled, windowed, black where air is."""
+def _image(data: bytes, name: str) -> Decoded:
+    """Values of a picture file, reduced; their range; its shorter side in pixels; notes."""
+    with _decoding(name), _opened(data, name) as image, _turn(*image.size):
+        side = min(image.size)
+        image.draft(None, (levels.LEAST,) * 2)  # a JPEG at a half or a quarter, which is fast
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        if image.mode.startswith(DEEP):
+            values = _deep(_array(image))
+            return values, _guessed(values), side, ()
+        values, notes = _eight_bits(image, max(1, min(image.size) // levels.LEAST))
+        return values, None, side, notes
+
+
+def _array(image: Image.Image) -> np.ndarray:
+    """The values by strips: as a whole they would stand in memory three times."""
+    width, height = image.size
+    values = np.empty((height, width), np.asarray(image.crop((0, 0, 1, 1))).dtype)
+    for top in range(0, height, 512):
+        values[top : top + 512] = image.crop((0, top, width, min(top + 512, height)))
+    return values
+
+
+def _eight_bits(image: Image.Image, step: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Grey (rows, columns) or colour (rows, columns, 3) uint8, in means of ``step`` pixels."""
+    clear = image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info
+    mode = "RGBA" if clear else "L" if image.mode in ("L", "1") else "RGB"
+    image = (image if image.mode == mode else image.convert(mode)).reduce(step)
+    if not clear:
+        return np.asarray(image), ()
+    black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+    image = Image.alpha_composite(black, image).convert("RGB")
+    return np.asarray(image), ("transparency laid on black",)
+
+
+def _deep(values: np.ndarray, given: float | None = None, black: Callable = np.min) -> np.ndarray:
+    """Values of more than 8 bits reduced, with padding (``given``, or far from others) black."""
+    if not np.isfinite(values.min() + values.max()):
+        raise levels.NoFilmError("values that are no grey levels")
+    if (padding := levels.padding(values, given)).any():
+        values = np.where(padding, black(values[~padding]), values)
+    return levels.reduced(values)
+
+
+def _guessed(values: np.ndarray) -> Range:
+    """The range that the largest values suggest; one in 1,000 may be beyond."""
+    most = np.percentile(values, 99.9)
+    if most <= 1:
+        return Range(0, 1, 0.6, "values of 0 to 1 taken as black to white")
+    bits = next((bits for bits in BITS if most < 2**bits), 32)
+    sure = bits == 8 and values.min() >= 0  # a dark film of 8 bits is a dark film
+    return Range(0, 2**bits - 1, 0 if sure else 0.6, f"{bits} bits brought to 8")
+
+
+def _is_dicom(data: bytes) -> bool:
+    """With a preamble, or beginning as the data do that would follow one."""
+    return data[128:132] == b"DICM" or re.match(rb"[\2\x08]\0[\0-\x1f]\0", data) is not None
+
+
+def _dicom(data: bytes, name: str) -> Decoded:
+    """What ``_image`` gives, of a DICOM radiograph: values rescaled, black where air is."""
     if b"1.2.840.10008.1.2.1.99" in data[:2000]:  # packed as a whole: could unpack to anything
         raise FilmError(f"{name}: a deflated DICOM; save it unpacked")
     with _decoding(name, "DICOM "):
-        film = pydicom.dcmread(io.BytesIO(data))
-        _check_dicom(film, name)
-        values = pydicom.pixels.apply_modality_lut(film.pixel_array, film).astype(np.float64)
-        values = np.asarray(pydicom.pixels.apply_voi_lut(values, film), dtype=np.float64)
-    if values.ndim != 2 or values.size == 0 or not np.isfinite(values).all():
-        raise FilmError(f"{name}: DICOM holds no single grey picture")
-    low, high = _span(values, film)
-    if high <= low:
-        raise FilmError(f"{name}: blank, all pixels the same")
-    grey = (np.clip((values - low) / (high - low), 0, 1) * 255).round().astype(np.uint8)
-    if film.PhotometricInterpretation == "MONOCHROME1":
-        return 255 - grey, ("MONOCHROME1: black and white exchanged",)
-    return grey, ()
+        film = pydicom.dcmread(io.BytesIO(data), force=True)
+        implicit = film.original_encoding[0]  # as found by looking, where the header is missing
+        syntax = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
+        film.file_meta.setdefault("TransferSyntaxUID", syntax)
+        rows, columns, kind = _check_dicom(film, name)
+        with _turn(columns, rows):
+            values, white = film.pixel_array, kind == "MONOCHROME1"
+            if values.ndim == 3:  # colour, of 8 bits or refused
+                return levels.reduced(values).astype(np.uint8), None, min(rows, columns), ()
+            values = _deep(values, film.get("PixelPaddingValue"), np.max if white else np.min)
+        values, given, notes = _windowed(values, film)
+    if white:
+        values, given = -values, given._replace(low=-given.high, high=-given.low)
+        notes = (*notes, "MONOCHROME1: black and white exchanged")
+    return values, given, min(rows, columns), notes
 
 
-def _span(values: np.ndarray, film: pydicom.Dataset) -> tuple[float, float]:
-    """What is black and what is white: the range of the stored bits, as it is rescaled.
+def _windowed(
+    values: np.ndarray, film: pydicom.Dataset
+) -> tuple[np.ndarray, Range, tuple[str, ...]]:
+    """Stored values rescaled, and their range: a table's, a window's, the stored bits', a guess."""
+    bits, slope = int(film.BitsStored), float(film.get("RescaleSlope") or 1)
+    low = -(2 ** (bits - 1)) if film.get("PixelRepresentation") else 0
+    intercept = float(film.get("RescaleIntercept") or 0)
+    ends = sorted(slope * end + intercept for end in (low, low + 2**bits - 1))
+    values, given = values * slope + intercept, Range(*ends, 0 if bits <= 8 else 0.4)
+    if tables := film.get("ModalityLUTSequence"):
+        values, given = _looked_up(values, tables[0])
+    if tables := film.get("VOILUTSequence"):
+        values, given = _looked_up(values, tables[0])
+    stored = given if given.fits(values) else _guessed(values)
+    fields = (np.atleast_1d(film.get(name))[0] for name in ("WindowCenter", "WindowWidth"))
+    if tables or None in (window := tuple(fields)):
+        return values, stored, ()
+    centre, width = map(float, window)
+    given = Range(centre - width / 2, centre + width / 2)
+    if given.fits(values) and width > 1:
+        return values, given, ()
+    return values, stored, (f"window of centre {centre:g} and width {width:g} ignored",)
 
-    A window maps to that range too. Unsigned values that use fewer bits than are stored are
-    taken by the bits they use, as in ``_deep``; after a table, by their own range.
-    """
-    if "VOILUTSequence" in film or "ModalityLUTSequence" in film:
-        return float(values.min()), float(values.max())
-    bits = int(film.BitsStored)
-    slope = float(getattr(film, "RescaleSlope", 1) or 1)
-    intercept = float(getattr(film, "RescaleIntercept", 0) or 0)
-    signed = int(getattr(film, "PixelRepresentation", 0)) == 1
-    if not (signed or "WindowCenter" in film or intercept) and slope == 1:
-        bits = next((b for b in BITS if values.max() < 2**b), bits)
-    low = -(2 ** (bits - 1)) if signed else 0
-    ends = [slope * end + intercept for end in (low, low + 2**bits - 1)]
-    return min(ends), max(ends)
+
+def _looked_up(values: np.ndarray, table: pydicom.Dataset) -> tuple[np.ndarray, Range]:
+    """Values by a header's table, and the range of its entries."""
+    _, first, bits = table.LUTDescriptor
+    entries = table.LUTData
+    entries = np.frombuffer(entries, "<u2") if isinstance(entries, bytes) else np.array(entries)
+    return np.interp(values, first + np.arange(len(entries)), entries), Range(0, 2**bits - 1)
 
 
-def _check_dicom(film: pydicom.Dataset, name: str) -> None:
-    """Refuse what is no single upright grey radiograph."""
-    rows, columns = int(getattr(film, "Rows", 0) or 0), int(getattr(film, "Columns", 0) or 0)
+def _check_dicom(film: pydicom.Dataset, name: str) -> tuple[int, int, str]:
+    """Rows, columns and kind; refuses what is no single upright grey frontal chest radiograph."""
+
+    def field(keyword: str) -> str:
+        return str(film.get(keyword) or "").strip().upper()
+
+    rows, columns = int(field("Rows") or 0), int(field("Columns") or 0)
+    if not rows * columns:
+        raise FilmError(f"{name}: DICOM without pixels, or cut short")
     _check_size(columns, rows, name)
-    if (frames := int(getattr(film, "NumberOfFrames", 1) or 1)) > 1:
-        raise FilmError(f"{name}: DICOM with {frames} frames; save one")
-    if int(getattr(film, "SamplesPerPixel", 1)) != 1:
-        raise FilmError(f"{name}: a colour DICOM, not a grey radiograph")
-    kind = str(getattr(film, "PhotometricInterpretation", ""))
-    if kind not in ("MONOCHROME1", "MONOCHROME2"):
-        raise FilmError(f"{name}: DICOM of kind {kind or 'unknown'}, not a grey radiograph")
-    if str(getattr(film, "FieldOfViewRotation", "0") or "0") not in ("0", "0.0"):
-        raise FilmError(f"{name}: DICOM of a rotated field of view; turn it upright")
-    orientation = [str(part) for part in getattr(film, "PatientOrientation", None) or []]
-    if orientation and orientation[-1][:1] not in ("F", ""):
-        raise FilmError(f"{name}: DICOM stored turned (orientation {'/'.join(orientation)})")
-
-
-def _bar(lines: np.ndarray) -> int:
-    """How many lines from the first on hold one and the same grey level."""
-    level = int(np.median(lines[0]))
-    flat = np.abs(lines.astype(np.int16) - level).max(axis=1) <= FLAT
-    return int(np.argmin(np.append(flat, False)))
-
-
-def _without_bars(grey: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Take off equal plain bars on two opposite sides of a square picture: padding, not film."""
-    side = len(grey)
-    # 224 x 224 are the published copies, squashed and not padded: their bars are the film's own.
-    if grey.shape[0] != grey.shape[1] or side == config.SOURCE_SIZE:
-        return grey, ()
-    widths = np.array([(_bar(part), _bar(part[::-1])) for part in (grey, grey.T)])
-    padded = (widths.min(axis=1) >= LEAST_BAR * side) & (np.ptp(widths, axis=1) <= SAME_BAR * side)
-    axis = int(padded.argmax())
-    first, last = widths[axis]
-    # Neither way, or a frame all around, which a film may have, or hardly a film between.
-    if padded.sum() != 1 or first + last > 0.8 * side:
-        return grey, ()
-    kept = np.take(grey, range(first, side - last), axis=axis)
-    return kept, ("bars that made it square taken off",)
+    kind, samples = field("PhotometricInterpretation"), field("SamplesPerPixel") or "1"
+    part, view = field("BodyPartExamined"), field("ViewPosition")
+    across, *_, down = [*map(str, film.get("PatientOrientation") or ()), "", ""][:2]
+    refusals = {
+        f"of modality {field('Modality')}, no radiograph": field("Modality") not in RADIOGRAPHS,
+        f"of another part of the body ({part})": ELSEWHERE.search(part) and not CHEST.search(part),
+        f"of view {view or across}, not a frontal one": SIDEWAYS.search(view)
+        or across[:1] in ("A", "P"),
+        f"stored turned (orientation {across}/{down})": down[:1] not in ("F", ""),
+        f"with {field('NumberOfFrames')} frames; save one": int(field("NumberOfFrames") or 1) > 1,
+        f"of kind {kind or 'unknown'} with {samples} values a pixel, not a grey radiograph": (
+            not kind.startswith(KINDS.get(samples, "?"))
+            or (samples == "3" and film.BitsAllocated != 8)
+        ),
+    }
+    if reason := next((reason for reason, holds in refusals.items() if holds), ""):
+        raise FilmError(f"{name}: DICOM {reason}")
+    return rows, columns, kind

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import itertools
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +14,9 @@ from typing import TextIO
 import matplotlib.pyplot as plt
 from tqdm import tqdm
 
-from helpers import explain, storage, tasks
-from helpers.plotting import decisions, style
-from helpers.predict import Answer, Predictor, films_in
+from helpers import storage, tasks
+from helpers.predict import COLUMNS, DRAWING, TABLE, Answer, Predictor, films_in, predictor
 
-COLUMNS = ("path", "probability", "decision", "refer", "warnings", "error")
 HEAD = f"{'probability':>11}  {'decision':<9}  {'refer':<5}  film"
 
 Sink = Callable[[Answer], None]
@@ -42,39 +41,54 @@ def _printer(out: TextIO, as_json: bool = False) -> Sink:
 
 
 def _plain(text: str) -> str:
-    """Without control characters, which a file's name may hold; what cannot be shown as ``?``."""
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return shown.encode("utf-8", "replace").decode("utf-8")
+    """Without control characters and lone surrogates, which a file's name may hold."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _in_the_way(table: str | None, folder: str | None, films: list[str]) -> str | None:
+    """Why answers cannot go where they should: nothing of the user's is ever overwritten."""
+    if "" in (table, folder):
+        return "--csv and --explain need the name of a file and of a folder"
+    writable = folder is None or (os.path.isdir(folder) and os.access(folder, os.W_OK))
+    if not writable and os.path.lexists(folder):
+        return f"--explain {folder}: no folder that can be written to"
+    if table is None or not os.path.lexists(path := os.path.realpath(table)):
+        return None
+    if path in map(os.path.realpath, films):
+        return f"--csv {table}: one of the films named; name another file for the table"
+    if not os.path.isfile(path):
+        return f"--csv {table}: no regular file, which a table needs"
+    if any(os.path.samestat(os.stat(path), os.fstat(stream)) for stream in range(3)):
+        return f"--csv {table}: in use as standard input or output"
+    with open(path, "rb") as file:
+        if file.read(len(TABLE)) not in (b"", TABLE):
+            return f"--csv {table}: there already, and no table of answers; name another file"
+    return None
 
 
 @contextlib.contextmanager
 def _csv(path: str) -> Iterator[Sink]:
-    """Rows of a CSV file: all when all is done; after Ctrl-C or a failure, those that were."""
-    stopped = None
-    with storage.whole(path) as part, part.open("w", -1, "utf-8", "replace", newline="") as file:
+    """Rows of a CSV file, each written at once: they stay, whatever ends the run."""
+    os.makedirs(os.path.dirname(os.path.realpath(path)), exist_ok=True)
+    with open(path, "w", 1, "utf-8", "replace", newline="") as file:
         rows = csv.DictWriter(file, COLUMNS)
         rows.writeheader()
-        try:
-            yield lambda one: rows.writerow(one.facts() | {"warnings": "; ".join(one.warnings)})
-        except (KeyboardInterrupt, RuntimeError) as error:
-            stopped = error
-    if stopped is not None:
-        raise stopped
+        yield lambda one: rows.writerow(one.facts() | {"warnings": "; ".join(one.warnings)})
 
 
 def _explainer(folder: str, predictor: Predictor) -> Sink:
-    """A PNG a film into ``folder``: the film, its lungs, where the network looked."""
-    taken: set[str] = set()
+    """A PNG a film into ``folder``, with a number where there is a file of its name already."""
+    os.makedirs(folder, exist_ok=True)
 
     def draw(answer: Answer) -> None:
         if answer.seen is None:
             return
-        stem = Path(answer.path).stem
-        numbered = (f"{stem}-{number}" for number in itertools.count(2))
-        taken.add(name := next(n for n in itertools.chain([stem], numbered) if n not in taken))
+        stem = Path(folder, Path(answer.path).stem)
+        numbered = (f"{stem}-{number}.png" for number in itertools.count(2))
+        names = itertools.chain([f"{stem}.png"], numbered)
         figure = picture(answer, predictor)
-        with storage.whole(Path(folder) / f"{name}.png") as part:
-            figure.savefig(part, dpi=110)
+        with storage.whole(next(itertools.filterfalse(os.path.lexists, names))) as part:
+            figure.savefig(part, dpi=110, metadata={"Software": DRAWING.decode()})
         plt.close(figure)
 
     return draw
@@ -82,6 +96,9 @@ def _explainer(folder: str, predictor: Predictor) -> Sink:
 
 def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
     """A film, its lungs and box, where the network looked; ValueError: no pixels in ``answer``."""
+    from helpers import explain  # and seaborn: half a second, which answers alone do not take
+    from helpers.plotting import decisions, style
+
     if answer.seen is None:
         raise ValueError(f"{answer.path}: no picture of it ({answer.error or 'pixels not kept'})")
     style.use_style()
@@ -91,23 +108,30 @@ def picture(answer: Answer, predictor: Predictor) -> plt.Figure:
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """Judge all films named; return the exit code: 0 all judged, 1 some refused, 2 none named."""
-    named = films_in(arguments.paths, sys.stdin)
-    first = next(named, None)
-    if first is None:
-        print("predict: no film in what was named", file=sys.stderr)
+    """Judge all films named; return the exit code: 0 all judged, 1 some were not, 2 wrong use."""
+    if sys.stdout is None:
+        raise OSError("standard output is closed; send the answers to a file, or to /dev/null")
+    passed: list[Answer] = []
+    named = films_in(arguments.paths, getattr(sys.stdin, "buffer", None), passed)
+    problem = _in_the_way(arguments.csv, arguments.explain, arguments.paths)
+    if problem or (first := next(named, None)) is None:
+        nothing = ["no film in what was named", *(answer.error for answer in passed)]
+        print("predict:", _plain(problem or "; ".join(nothing)), file=sys.stderr)
         return 2
-    predictor = Predictor(arguments.threshold, arguments.sensitivity)
-    show, refused, keep = _printer(sys.stdout, arguments.json), 0, arguments.explain is not None
-    draw = _explainer(arguments.explain, predictor) if keep else lambda answer: None
+    network, keep = predictor(arguments.threshold, arguments.sensitivity), bool(arguments.explain)
+    draw = _explainer(arguments.explain, network) if keep else lambda answer: None
     # Lines on the screen are progress enough.
     bar = tqdm(unit=" films", disable=not sys.stderr.isatty() or sys.stdout.isatty())
     table = _csv(arguments.csv) if arguments.csv else contextlib.nullcontext(lambda answer: None)
     with tasks.pool(dask=arguments.dask) as pool, table as write, bar:
-        for answer in predictor.answers(itertools.chain([first], named), keep, pool):
-            show(answer)
-            write(answer)
-            draw(answer)
-            refused += answer.error is not None
+        show, refused = _printer(sys.stdout, arguments.json), []
+        answers = network.answers(itertools.chain([first], named), keep, pool)
+        for answer in itertools.chain(answers, passed):
+            for sink in (write, show, draw):
+                sink(answer)
+            refused += [answer.path] * (answer.error is not None)
             bar.update()
+    if refused:
+        names = _plain(", ".join(refused[:3])) + ", …" * (len(refused) > 3)
+        print(f"predict: {len(refused):,} not judged: {names}", file=sys.stderr)
     return 1 if refused else 0
