@@ -4,13 +4,15 @@ Exit code 0: done; 1: something at hand does not allow it (one line says what); 
 """
 
 import argparse
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from helpers import config, storage, tasks
+from helpers import config, tasks
 
 # Before TensorFlow is imported anywhere.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -43,25 +45,13 @@ def train(arguments: argparse.Namespace) -> str:
 
 
 def trials(arguments: argparse.Namespace) -> str:
-    """Run the trials that led to the final network, or those named; needs the full set."""
+    """Try the candidates for the final network, or those named; needs the full set; resumes."""
     from helpers.data import dataset
     from helpers.experiments import trials
 
-    build = config.BUILD / "trials"
-    trials.run_all(dataset.at_hand(), config.RESULTS, build, arguments.recipes, _tell)
-    return f"{len(arguments.recipes or trials.TRIALS)} trials are in data/results/trials"
-
-
-def flips(arguments: argparse.Namespace) -> str:
-    """Count the decisions that flip on films as another apparatus would show them."""
-    from helpers.data import dataset
-    from helpers.experiments import shift
-    from helpers.shortcuts import acquisition
-
-    path = config.RESULTS / acquisition.FOLDER / acquisition.FLIPS
-    table = shift.measure_flips(dataset.at_hand()).to_csv(index=False, lineterminator="\n")
-    storage.write_text(path, table)
-    return str(path)
+    names, build = arguments.recipes, config.BUILD / "trials"
+    trials.run_all(dataset.at_hand(), config.RESULTS, build, names, _tell)
+    return f"{len(names or trials.CANDIDATES)} candidates are in data/results/trials"
 
 
 def trust(arguments: argparse.Namespace) -> str:
@@ -72,19 +62,20 @@ def trust(arguments: argparse.Namespace) -> str:
     return str(trust.measure(dataset.at_hand(), config.RESULTS, config.BUILD / "trust", _tell))
 
 
-def gate(arguments: argparse.Namespace) -> str:
-    """Train and record the check that tells a chest film from anything else; needs the full set."""
+def input_check(arguments: argparse.Namespace) -> str:
+    """Train and record the input check; needs the full set (benchmarks.checking judges it)."""
     from helpers.data import dataset, manifest
-    from helpers.models import input_check
+    from helpers.models import input_check, lungs
     from helpers.training import record
 
     films, pictures = dataset.load(dataset.at_hand(), config.SOURCE_SIZE)
     if not films.complete:
         raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
-    model, facts = input_check.learn(films.table, pictures)
+    segmentation = record.load_network(config.RESULTS, lungs.NAME)
+    model, facts = input_check.learn(films.table, pictures, segmentation)
     facts |= {"films_digest": manifest.digest(films.table), **record.circumstances()}
     record.write_facts(config.RESULTS, input_check.NAME, facts, model)
-    return f"{config.RESULTS / input_check.NAME}: refused {facts['refused']}"
+    return str(config.RESULTS / input_check.NAME)
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -125,7 +116,7 @@ def images(arguments: argparse.Namespace) -> str:
 
 
 def readme(arguments: argparse.Namespace) -> str:
-    """Fill in the numbers of README.md and MODEL_CARD.md from the record."""
+    """Fill in the numbers of README.md, MODEL_CARD.md and docs/ from the record."""
     from helpers.report import render
 
     return "\n".join(str(path) for path in render.write())
@@ -146,9 +137,9 @@ def check(arguments: argparse.Namespace) -> str:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], str | int]] = {
-    function.__name__: function
+    function.__name__.replace("_", "-"): function
     for function in (
-        *(data, train, trials, flips, trust, gate),
+        *(data, train, trials, trust, input_check),
         *(predict, run, notebook, images, readme, slides, check),
     )
 }
@@ -204,13 +195,16 @@ def _predict_options(sub: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
+    while os.open(os.devnull, os.O_RDWR) < 3:  # else a file would take a closed stream's place
+        pass
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+    if reconfigure := getattr(sys.stdout, "reconfigure", None):
+        reconfigure(errors="replace")  # what the terminal's encoding lacks
     arguments = parser().parse_args(argv)
-    predicting, drawing = (arguments.command == name for name in ("predict", "slides"))
-    if drawing:  # the last digits of a map, and so the file, depend on it and on threads
-        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-    # A film is small: networks side by side, a thread each, answer sooner than in turn.
-    config.import_tensorflow(threads=1 if predicting or drawing else None)
+    predicting = arguments.command == "predict"
     try:
+        # A film is small: networks side by side, a thread each, answer sooner than in turn.
+        config.import_tensorflow(threads=1 if predicting else None)
         outcome = COMMANDS[arguments.command](arguments)
         if isinstance(outcome, int):
             return outcome
@@ -220,12 +214,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         kept = "what was done is kept" if predicting else "the same command goes on from here"
         _tell(f"stopped; {kept}")
         return 130
-    except BrokenPipeError:  # whoever read the answers has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, RuntimeError, OSError) as error:
-        _tell(f"{arguments.command}: {' '.join(str(error).split())}")
+        if not isinstance(error, BrokenPipeError):  # as `head` leaves it when it has seen enough
+            _tell(f"{arguments.command}: {' '.join(str(error).split())}")
+        if getattr(error, "errno", None) in (errno.EPIPE, errno.ENOSPC):  # drop what nobody takes
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     return 1
 
 
 if __name__ == "__main__":
+    # As Ctrl-C, so that what is half done is tidied up.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.exit(main())

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from PIL import Image
-from scipy import ndimage
 
 from helpers.evaluation.calibration import logit
-from helpers.models import views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, WHOLE_FILM, Found
 
@@ -81,7 +79,7 @@ def maps(ensemble: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
     sign = signs(ensemble, ensemble.answers(pictures, found))
     seen, members, whole = ensemble.seen(pictures, found), [], [WHOLE_FILM] * len(pictures)
     for model, view in ensemble.members:
-        boxes = whole if view in views.WHOLE else found.boxes
+        boxes = whole if view == "film" else found.boxes
         members.append(_on_film(grad_cam(model, seen[view], sign), boxes))
     return _normed(np.mean(members, axis=0))
 
@@ -106,15 +104,6 @@ def inside(maps: np.ndarray, lungs: np.ndarray) -> np.ndarray:
     """Share of each map (n, SIDE, SIDE) in the lungs (n, SIDE, SIDE) bool: (n,), NaN if empty."""
     total, kept = maps.sum(axis=(1, 2)), (maps * lungs).sum(axis=(1, 2))
     return np.divide(kept, total, out=np.full(len(maps), np.nan), where=total > 0)
-
-
-def boxes(masks: np.ndarray) -> np.ndarray:
-    """The smallest upright box around each mask (n, side, side) bool, as a mask."""
-    filled = np.zeros_like(masks)
-    for one, mask in zip(filled, masks, strict=True):
-        for box in ndimage.find_objects(mask.astype(int)):
-            one[box] = True
-    return filled
 
 
 def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:

@@ -1,7 +1,5 @@
 """The command line, the page it writes, and the check of the committed network."""
 
-from __future__ import annotations
-
 import nbformat
 import numpy as np
 import pandas as pd
@@ -95,7 +93,7 @@ def committed(monkeypatch, tmp_path, tiny, drawn):
         films.table.loc[scored, ["film"]].assign(
             split=films.table["part"],
             seed=seed,
-            probability=ensemble.predict(model, pictures[recipe.view_of(seed)][scored]),
+            probability=ensemble.predict(model, pictures[recipe.views_of(seed)[0]][scored]),
         )
         for seed, model in members.items()
     ]

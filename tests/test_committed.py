@@ -1,7 +1,5 @@
 """The committed record: complete, of the full films, true to recipes and networks of today."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Metrics against scikit-learn and by hand; intervals, thresholds, comparisons."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

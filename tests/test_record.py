@@ -1,7 +1,5 @@
 """A record is read back as it was written, or a message says what is wrong with it."""
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import datetime

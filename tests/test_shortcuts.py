@@ -1,10 +1,7 @@
 """What a film gives away without its lungs, and films changed on purpose."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from helpers import config
 from helpers.data import dataset, manifest
@@ -30,35 +27,6 @@ def test_only_what_stands_at_the_edge_of_validation_films_is_found(edge, low, hi
     scores = acquisition.edge_scores(dataset.Films("drawn", table), pictures)
     assert low <= metrics.point(scores, 0.5)["AUROC"] <= high
     assert set(scores["part"]) == {"validation"}
-
-
-def test_under_overlap_weights_the_background_is_worth_nothing():
-    """Known by construction: with e calibrated, weighted AUROC of e itself is a half."""
-    weights = acquisition.overlap_weights([1, 1, 0, 0], [0.9, 0.2, 0.9, 0.2])
-    assert weights == pytest.approx([0.1, 0.8, 0.9, 0.2])
-    rng = np.random.default_rng(0)
-    e = rng.beta(0.5, 0.5, 100_000)
-    y = (rng.random(e.size) < e).astype(int)
-    assert roc_auc_score(y, e) > 0.85
-    weight = acquisition.overlap_weights(y, e)
-    assert roc_auc_score(y, e, sample_weight=weight) == pytest.approx(0.5, abs=0.01)
-
-
-def test_the_recorded_background_says_much_and_nothing_once_weighted(recorded):
-    test = recorded["part"] == "test"
-    assert recorded.loc[test, "background"].isna().all()  # nothing is asked of test films
-    y, e = (recorded.loc[~test, column] for column in ("y", "background"))
-    assert roc_auc_score(y, e) > 0.9
-    weight = acquisition.overlap_weights(y, e)
-    assert roc_auc_score(y, e, sample_weight=weight) == pytest.approx(0.5, abs=0.05)
-
-
-def test_only_training_children_are_held_out_and_they_wholly(recorded):
-    held = recorded[recorded["held_out"]]
-    assert set(held["part"]) == {"training"}
-    training = recorded[recorded["part"] == "training"]
-    assert not set(held["patient"]) & set(training.loc[~training["held_out"], "patient"])
-    assert held["label"].nunique() == 2
 
 
 def test_groups_do_not_depend_on_labels(recorded):
@@ -89,48 +57,6 @@ def test_a_burnt_in_letter_is_found_where_it_stands():
     assert acquisition.marker(with_letter()) == (slice(20, 36), slice(12, 20))
     assert acquisition.marker(GREY) is None
     assert acquisition.marker(with_letter(100, 120)) is None  # in the middle: no letter
-
-
-def test_a_donors_letter_stands_on_the_film_and_nothing_else_changes():
-    changed = perturbations.marker(GREY, with_letter())
-    assert (changed[20:36, 12:15] == 250).all()
-    changed[20:36, 12:20] = 90
-    assert np.array_equal(changed, GREY)
-
-
-def test_a_painted_over_letter_is_gone_and_the_rest_stays():
-    film = with_letter()
-    np.testing.assert_array_equal(perturbations.unmarked(film), GREY)
-    np.testing.assert_array_equal(perturbations.unmarked(GREY), GREY)
-    np.testing.assert_array_equal(film, with_letter())
-
-
-def test_a_border_comes_from_the_donor_and_the_middle_stays():
-    changed = perturbations.border(GREY, np.full_like(GREY, 10))
-    assert changed[0, 0] == 10
-    assert (changed[12:-12, 12:-12] == 90).all()
-
-
-def test_tones_reach_from_the_donors_darkest_to_its_brightest():
-    rng = np.random.default_rng(0)
-    film, donor = (rng.integers(*span, GREY.shape, np.uint8) for span in ((0, 100), (100, 250)))
-    changed = perturbations.tone(film, donor)
-    assert np.percentile(changed, [2, 98]) == pytest.approx(np.percentile(donor, [2, 98]), abs=2)
-
-
-def test_sharpness_moves_towards_the_donors():
-    rough = np.random.default_rng(0).integers(0, 255, GREY.shape, np.uint8)
-    smooth = np.tile(np.linspace(0, 250, 224), (224, 1)).astype(np.uint8)
-    softened = perturbations.sharpness(rough, smooth)
-    assert acquisition.features(softened)["sharpness"] < acquisition.features(rough)["sharpness"]
-
-
-def test_donors_are_typical_training_films_of_the_other_class(recorded):
-    ours = recorded[recorded["part"] != "test"].reset_index(drop=True)
-    donors = ours.iloc[perturbations.donors(ours)]
-    assert (donors["label"].to_numpy() != ours["label"].to_numpy()).all()
-    assert set(donors["part"]) == {"training"}
-    assert donors["marker"].all()
 
 
 @pytest.fixture(scope="module")
@@ -170,6 +96,32 @@ def test_corruptions_have_known_values(films):
     # Number 0 is brightened, number 1 darkened.
     both = perturbations.corrupt("exposure", 5, np.full((2, 224, 224), 128, np.uint8))[:, 0, 0]
     assert list(both) == [round(255 * (128 / 255) ** gamma) for gamma in (0.4, 2.5)]
+
+
+@pytest.mark.parametrize("name", perturbations.HARMLESS)
+def test_a_harmless_change_keeps_shape_and_type_and_the_film(name, films):
+    kept = films.copy()
+    made = np.array([perturbations.HARMLESS[name](film, n) for n, film in enumerate(films)])
+    assert (made.shape, made.dtype) == (films.shape, np.uint8)
+    assert (made != films).any(axis=(1, 2)).all()
+    np.testing.assert_array_equal(films, kept)
+
+
+def test_harmless_changes_have_known_values():
+    def changed(name, number=0):
+        return perturbations.HARMLESS[name](GREY, number)
+
+    all_round = changed("white edge of 4%, all sides")
+    assert (all_round[:9] == 255).all()
+    assert (all_round[9:-9, 9:-9] == 90).all()
+    sides = [changed("black edge of 2%, one side", number) == 0 for number in range(4)]
+    assert [side.sum() for side in sides] == [4 * 224] * 4
+    assert np.sum(sides, axis=0)[[0, -1, 100, 100], [100, 100, 0, -1]].tolist() == [1] * 4
+    assert (changed("crop of 8%") == 90).all()
+    boxed = changed("letterbox", 1)
+    assert (boxed[:28] == 255).all()
+    assert (boxed[28:196] == 90).all()
+    assert [int(changed("brightness", number)[0, 0]) for number in (0, 1)] == [70, 110]
 
 
 def test_unknown_corruptions_are_refused(films):

@@ -1,7 +1,5 @@
 """A study replays its record, or trains and writes one only where it has the right to."""
 
-from __future__ import annotations
-
 import dataclasses
 import shutil
 
@@ -50,7 +48,7 @@ def trainings(monkeypatch):
     """Trainings without training: every network answers with the brightness of a film."""
     done = Trainings()
 
-    def fit(recipe, seed, train, validation, folder, report=None, weights=None):
+    def fit(recipe, seed, train, validation, folder, report=None):
         if recipe.name == done.stop:
             raise KeyboardInterrupt
         done.append((recipe.name, seed, recipe.epochs, len(train[1])))
@@ -60,7 +58,7 @@ def trainings(monkeypatch):
         return training.Fitted(model, pd.DataFrame(rows), 10.0)
 
     monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr(ensemble, "predict", lambda model, films, mirrored=False: brightness(films))
+    monkeypatch.setattr(ensemble, "predict", lambda model, films: brightness(films))
     return done
 
 

@@ -1,7 +1,5 @@
 """A training is a function of recipe, seed and films, however often it is interrupted."""
 
-from __future__ import annotations
-
 import dataclasses
 import functools
 import json
@@ -277,15 +275,3 @@ def test_a_training_that_diverges_at_once_says_so(tmp_path):
     wild = dataclasses.replace(PLAIN, epochs=1, learning_rate=float("nan"))
     with pytest.raises(RuntimeError, match="never a number"):
         fit(wild, tmp_path)
-
-
-def test_averaged_weights_are_the_mean_of_the_path_and_not_its_end(tmp_path):
-    recipe = dataclasses.replace(PLAIN, name="final", epochs=2, take="last")
-    first = training.compiled(recipe, 2, 1).get_weights()[0]
-    plain, averaged = (
-        fit(dataclasses.replace(recipe, ema=ema), tmp_path / str(ema)).model.get_weights()[0]
-        for ema in (0.0, 0.9)
-    )
-    assert not np.allclose(plain, averaged)
-    # The average lags behind, so it lies between the beginning and the end.
-    assert np.abs(averaged - first).mean() < np.abs(plain - first).mean()

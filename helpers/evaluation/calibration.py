@@ -56,23 +56,6 @@ def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.Da
     return PlattScaling(1.0, float(logit(after) - logit(before))).apply(scores)
 
 
-def at_prevalence(validation: pd.DataFrame, test: pd.DataFrame, prevalence: float) -> pd.DataFrame:
-    """``test`` scores as to be used where ``prevalence`` is known, rescaled by ``validation``."""
-    return shift_prevalence(fit_platt(validation).apply(test), validation["y"].mean(), prevalence)
-
-
-def versions(validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Scores by name: as the network says, after Platt scaling, at the test films' prevalence."""
-    scale = fit_platt(validation)
-    return {
-        "validation, as it says": validation,
-        "validation, rescaled": scale.apply(validation),
-        "test, as it says": test,
-        "test, rescaled": scale.apply(test),
-        "test, rescaled, prevalence told": at_prevalence(validation, test, test["y"].mean()),
-    }
-
-
 def reliability(scores: pd.DataFrame) -> pd.DataFrame:
     """Films by probability (BINS): said (mean), value (share with pneumonia), low, high, films."""
     rows, bins = {}, np.digitize(scores["probability"], BINS[1:-1])

@@ -73,19 +73,6 @@ def baseline_costs(stakes: Stakes) -> dict[str, float]:
     return {"call everybody": well * stakes.alarm, "call nobody": sick * stakes.miss}
 
 
-def net_benefit(scores: pd.DataFrame, prevalence: float) -> pd.DataFrame:
-    """Decision curve (Vickers and Elkin 2006) over THRESHOLDS: value, low, high, everybody treated.
-
-    Children found less children alarmed, these weighed by the odds of the threshold. ``scores``
-    must hold probabilities calibrated for ``prevalence``; nobody treated is 0.
-    """
-    missed, alarmed = _error_rates(scores, THRESHOLDS)
-    odds = THRESHOLDS / (1 - THRESHOLDS)
-    benefit = prevalence * (1 - missed) - (1 - prevalence) * alarmed * odds
-    table = _estimates(benefit, THRESHOLDS, "threshold")
-    return table.assign(everybody=prevalence - (1 - prevalence) * odds)
-
-
 def predictive_values(
     scores: pd.DataFrame, threshold: float, prevalences: Sequence[float] = PREVALENCES
 ) -> pd.DataFrame:
@@ -113,11 +100,6 @@ def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
 def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:
     """How far a film's log-odds lie from the operating point's, (n,): more is more certain."""
     return np.abs(calibration.logit(scores["probability"]) - calibration.logit(threshold))
-
-
-def agreement(members: pd.DataFrame) -> np.ndarray:
-    """How little the log-odds of ``members`` (columns) spread on each film, (n,), as certainty."""
-    return -np.std(calibration.logit(members), axis=1)
 
 
 def referral_curve(scores: pd.DataFrame, threshold: float, certain: np.ndarray) -> pd.DataFrame:

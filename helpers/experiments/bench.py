@@ -17,27 +17,25 @@ from helpers.training import record
 
 PLAIN = "as it is"
 BLACKENED = {"lungs blacked out": True, "all but the lungs blacked out": False}
-ABLATIONS = ("border replaced", "marker pasted", "marker painted over", *BLACKENED)
 CORRUPTED = {  # column of the record: corruption and strength
     f"{name} {strength}": (name, strength)
     for name in perturbations.CORRUPTIONS
     for strength in perturbations.STRENGTHS
 } | {name: (name, 1) for name in perturbations.STORAGE_ERRORS}
-CHANGES = (PLAIN, *CORRUPTED, *ABLATIONS)
+CHANGES = (PLAIN, *CORRUPTED, *BLACKENED)
 
 
-def changed(change: str, films: np.ndarray, donors: np.ndarray, found: Found) -> np.ndarray:
-    """Films (n, 224, 224) uint8 after one of CHANGES or ``perturbations.COUNTERFACTUALS``."""
+def changed(change: str, films: np.ndarray, found: Found) -> np.ndarray:
+    """Films (n, 224, 224) uint8 after one of CHANGES or ``perturbations.HARMLESS``."""
     if change == PLAIN:
         return films
     if change in CORRUPTED:
         return perturbations.corrupt(*CORRUPTED[change], films)
-    if change in BLACKENED:
-        rows = enumerate(films)
-        return np.array([views.blackened(f, found, row, BLACKENED[change]) for row, f in rows])
-    if change == "marker painted over":
-        return np.array(list(map(perturbations.unmarked, films)))
-    return perturbations.counterfactuals(change.split()[0], films, donors)
+    if change in perturbations.HARMLESS:
+        harmless = perturbations.HARMLESS[change]
+        return np.array([harmless(film, number) for number, film in enumerate(films)])
+    rows = enumerate(films)
+    return np.array([views.blackened(f, found, row, BLACKENED[change]) for row, f in rows])
 
 
 class Bench:
@@ -56,8 +54,8 @@ class Bench:
 
     def changed(self, change: str, rows: np.ndarray) -> tuple[np.ndarray, Found]:
         """Some films after a change, and their lungs."""
-        found, given = self.found.of(rows), perturbations.donors(self.table)[rows]
-        films = changed(change, self.pictures[rows], self.pictures[given], found)
+        found = self.found.of(rows)
+        films = changed(change, self.pictures[rows], found)
         if change in (PLAIN, *BLACKENED):  # where lungs are blacked out there are none to find
             return films, found
         return films, lungs.find(self.segmenter, films)

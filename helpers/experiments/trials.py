@@ -1,186 +1,214 @@
-"""What was tried on the way to the final network: one change a trial, judged without test films."""
+"""Candidates for the final network, each judged on acquisition groups it has not learnt from.
 
-import functools
+One change a candidate from the base; two seeds; five groups held out in turn. No test film is
+read. ``choice`` reads the record.
+"""
+
+import itertools
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn import metrics as sk
 
-from helpers import config
+from helpers import config, storage
 from helpers.data import dataset, manifest
-from helpers.evaluation import thresholds
-from helpers.experiments.bench import Bench, prepare
+from helpers.experiments import bench
+from helpers.experiments.bench import Bench
 from helpers.models import classifiers, ensemble, views
 from helpers.shortcuts import acquisition, perturbations
 from helpers.training import fit, recipes, record
-from helpers.training.recipes import MILD, MILD_AND_LOOK, Recipe
+from helpers.training.recipes import MILD_AND_LOOK, Recipe
 
 FOLDER = "trials"
-# The residual network by its last epoch and with the final one's changes of tone; small and short,
-# so that three seeds take three to four minutes on two cores.
+ANSWERS, STABILITY, FACTS = "held_out_groups.csv", "stability.csv", "candidates.json"
+KEPT = ("answers.csv", "changes.csv")  # of one training, beside its state
+HELD_OUT, SOURCE = "held out", "source validation"
+GROUPS = range(1, acquisition.GROUPS + 1)
+MOVED = 0.05  # by so much a probability may move under a harmless change
+# Of HARMLESS, those that decide; and how much a network needs the lungs.
+DECIDING = [name for name in perturbations.HARMLESS if "2%" in name or "4%" in name]
+DECIDING += ["mirrored"]
+
+# A half of the films mirrored; strips and cuts such as software makes.
+FRAMED = replace(MILD_AND_LOOK, mirror=True, frame=0.05, crop=0.08)
+# Each film once whole and once cut to the lungs, in half of the epochs of a single view. Small and
+# short, but long enough for the augmentation to pay.
 BASE = replace(
     recipes.RESIDUAL,
     name="base",
     was="",
-    title="Base: lungs cut out, 96 pixels",
+    title="Base: both views, mirrored, random frame",
     network="final",
     side=96,
-    view="box",
+    view="film+box",
+    both=True,
     epochs=10,
     warmup_epochs=1,
     take="last",
-    augmentation=MILD_AND_LOOK,
+    augmentation=FRAMED,
+    seeds=(1, 2),
     average=False,
     keep_weights=False,
 )
-# Movements nearly as in the first study, less its upside-down films.
-ROUGH = replace(MILD_AND_LOOK, rotation=30, shift=0.12, zoom=0.25, mirror=True)
-# What stands on the film is no sign of anything: the cure for a letter that tells the class.
-STAMPED = replace(MILD_AND_LOOK, letters=0.5)
-MOBILENET = {"network": "mobilenet", "learning_rate": 3e-4, "epochs": 4}
-# No cures: how much is to be had without lungs.
-BLIND = {"side": 64, "augmentation": MILD, "epochs": 8}
+ALONE = {"both": False, "epochs": 20}
 _CHANGES = (
     ("base", BASE.title, {}),
-    ("whole_film", "Whole film", {"view": "film"}),
-    ("lungs_only", "All but the lungs blacked out", {"view": "lungs_only"}),
-    ("equalised", "Grey levels equalised", {"view": "equalised"}),
-    ("rough", "Moved roughly, mirrored", {"augmentation": ROUGH}),
-    ("balanced", "Films weighed against their surround", {"margins": "balanced"}),
+    ("whole_film", "Whole film alone", {"view": "film", **ALONE}),
+    ("lung_crop", "Lung crop alone", {"view": "box", **ALONE}),
+    ("plain", "Neither mirrored nor framed", {"augmentation": MILD_AND_LOOK}),
+    ("letters", "Letters stamped", {"augmentation": replace(FRAMED, letters=0.5)}),
     ("side_128", "128 pixels", {"side": 128}),
-    ("mirrored", "Answers to film and mirror image averaged", {"mirrored": True}),
-    ("longer", "Twice the epochs", {"epochs": 20, "warmup_epochs": 2}),
-    ("mobilenet", "MobileNetV2, pretrained on photographs", MOBILENET),
-    ("unsmoothed", "Labels not smoothed", {"label_smoothing": 0.0}),
-    ("averaged", "Weights averaged over steps", {"ema": 0.995}),  # over about two epochs
-    ("unchanged", "No augmentation", {"augmentation": None}),
-    ("moved", "Moved only, tone as it is", {"augmentation": MILD}),
-    ("letters", "Whole film, letters stamped anywhere", {"view": "film", "augmentation": STAMPED}),
-    ("side_64", "64 pixels", {"side": 64}),
-    ("side_160", "160 pixels", {"side": 160}),
-    ("ring", "The border ring alone", {"view": "ring", **BLIND}),
-    ("without_lungs", "All but the lungs", {"view": "without_lungs", **BLIND}),
+    ("unmirrored", "Not mirrored", {"augmentation": replace(FRAMED, mirror=False)}),
+    ("unframed", "Without frame", {"augmentation": replace(FRAMED, frame=0.0, crop=0.0)}),
 )
-TRIALS = {name: replace(BASE, name=name, title=title, **new) for name, title, new in _CHANGES}
-# Small enough to be trained five times over, to measure what is outside the lungs.
-BACKGROUND = replace(TRIALS["without_lungs"], label_smoothing=0.0, class_weights="none")
+CANDIDATES = {name: replace(BASE, name=name, title=title, **new) for name, title, new in _CHANGES}
 
 
-def measure_background(films: dataset.Films, root: Path, build: Path) -> None:
-    """Record ``acquisition.measure`` and the propensity from everything but the lungs.
+def prepare(trial: Recipe, ready: Bench) -> tuple[dict, dict]:
+    """By view, all films; by change and view, the validation films, as a candidate sees them."""
+    rows = ready.rows("validation")
+    seen = {v: views.apply(v, ready.pictures, ready.found, trial.side) for v in trial.views}
+    changed = {}
+    for change in (bench.PLAIN, *DECIDING, *bench.BLACKENED):
+        films, found = ready.changed(change, rows)
+        changed[change] = {v: views.apply(v, films, found, trial.side) for v in trial.views}
+    return seen, changed
 
-    Of official training films only. Each value comes from a network that saw neither the film nor
-    the child; Platt scaling makes a share of about e of the films of value e sick.
+
+def learn(
+    trial: Recipe, seed: int, y: np.ndarray, seen: dict, parts: tuple, folder: Path
+) -> keras.Model:
+    """A candidate trained on films; ``parts``: those it learns from, those that show its loss."""
+    return fit.fit(trial, seed, *(fit.in_every_view(seen, y, rows) for rows in parts), folder).model
+
+
+def judge(
+    trial: Recipe, group: int, seed: int, ready: Bench, pictures: tuple, folder: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train without a group; answers on it and on the others' validation films, and to changes.
+
+    The second table has a row a validation film, whatever its group, and a column a change.
     """
-    bench = prepare(films, root, ("training", "validation"))
-    y, said = bench.table["y"].to_numpy(), np.empty(len(bench.table))
-    seen = views.apply(BACKGROUND.view, bench.pictures, bench.found, BACKGROUND.side)
-    folds = StratifiedGroupKFold(acquisition.FOLDS, shuffle=True, random_state=config.SEED)
-    for fold, parts in enumerate(folds.split(y, y, groups=bench.table["patient"]), start=1):
-        folder = build / f"background-{BACKGROUND.digest()}-{fold}"
-        fitted = fit.fit(BACKGROUND, fold, *((seen[part], y[part]) for part in parts), folder)
-        said[parts[1]] = ensemble.predict(fitted.model, seen[parts[1]])
-    value = pd.Series(acquisition.platt(said, y, said).round(4), index=bench.table["film"])
-    measured = acquisition.measure(films)
-    acquisition.write(root, measured.assign(background=measured["film"].map(value)))
+    table, (seen, changed) = ready.table, pictures
+    others, held = acquisition.without(table, group)
+    steer = table["part"].eq("validation").to_numpy()
+    learnt = others & ~steer
+    y = table["y"].to_numpy()
+    network = learn(trial, seed, y, seen, (learnt, others & steer), folder)
+    rows = np.flatnonzero(held | (others & steer))
+    said = ensemble.mean_over_views(network, {view: films[rows] for view, films in seen.items()})
+    answers = table.iloc[rows][["film"]].assign(
+        candidate=trial.name,
+        group=group,
+        seed=seed,
+        role=np.where(held[rows], HELD_OUT, SOURCE),
+        probability=said,
+    )
+    moved = {change: ensemble.mean_over_views(network, films) for change, films in changed.items()}
+    return answers, pd.DataFrame(moved, index=table.loc[steer, "film"])
 
 
-def run(trial: Recipe, bench: Bench, root: Path, build: Path) -> None:
-    """Train a trial's seeds; record their answers on validation and held-out films, and flips."""
-    table = bench.table.assign(split=bench.table["part"].mask(bench.table["held_out"], "stress"))
-    table["weight"] = acquisition.overlap_weights(table["y"], table["background"])
-    learn, steer = (table["split"].eq(part).to_numpy() for part in ("training", "validation"))
-    seen = views.apply(trial.view, bench.pictures, bench.found, trial.side)
-    changed = {
-        change: views.apply(trial.view, *bench.changed(change, np.flatnonzero(steer)), trial.side)
-        for change in perturbations.COUNTERFACTUALS
-    }
-    data = [(seen[part], table["y"].to_numpy()[part]) for part in (learn, steer)]
-    weights = fit.training_weights(trial, table[learn])
-    answers, histories, seconds, flips = [], [], {}, {}
-    for seed in trial.seeds:
-        folder = build / f"{trial.name}-{trial.digest()}" / f"seed_{seed}"
-        fitted = fit.fit(trial, seed, *data, folder, weights=weights)
-        answer = functools.partial(ensemble.predict, fitted.model, mirrored=trial.mirrored)
-        scores = table[~learn].assign(seed=seed, probability=answer(seen[~learn]))
-        cut = thresholds.operating_threshold(scores, thresholds.SENSITIVITY, scores["weight"])
-        before = answer(seen[steer]) >= cut
-        flips[str(seed)] = {
-            change: float(np.mean((answer(films) >= cut) != before))
-            for change, films in changed.items()
+def stability(said: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
+    """What each change does: share of films that move, of calls at 0.5 that flip, AUROC.
+
+    ``said`` has a row a film and a column a change, one of them ``bench.PLAIN``; ``y`` (n,).
+    """
+    plain = said[bench.PLAIN]
+    rows = {
+        change: {
+            "moved": ((answers - plain).abs() > MOVED).mean(),
+            "flipped": ((answers >= 0.5) != (plain >= 0.5)).mean(),
+            "AUROC": sk.roc_auc_score(y, answers),
         }
-        answers.append(scores)
-        histories.append(fitted.history.assign(seed=seed))
-        seconds[str(seed)] = fitted.seconds
+        for change, answers in said.items()
+    }
+    return pd.DataFrame(rows).T.rename_axis("change").reset_index()
+
+
+def run(trial: Recipe, ready: Bench, pictures: tuple, build: Path, tell: Callable) -> None:
+    """Train a candidate for each seed and group; what it says is kept in ``folder_of``."""
+    for seed, group in itertools.product(trial.seeds, GROUPS):
+        folder = folder_of(trial, seed, group, build)
+        if not (folder / KEPT[1]).is_file():
+            tell(f"{trial.title}, seed {seed}, without group {group}")
+            made = judge(trial, group, seed, ready, pictures, folder)
+            for name, table in zip(KEPT, made, strict=True):
+                storage.write_text(folder / name, table.round(4).to_csv())
+
+
+def folder_of(trial: Recipe, seed: int, group: int, build: Path) -> Path:
+    """Where one training of a candidate keeps its state and its answers."""
+    return build / f"{trial.name}-{trial.digest()}" / f"seed_{seed}-group_{group}"
+
+
+def write(trial: Recipe, table: pd.DataFrame, root: Path, build: Path) -> None:
+    """Record a candidate.
+
+    For its stability count the mean answers of a seed's five networks, as five members would give.
+    """
+    answers, steady, seconds = [], [], {}
+    y = table.set_index("film")["y"]
+    for seed in trial.seeds:
+        folders = {group: folder_of(trial, seed, group, build) for group in GROUPS}
+        answers += [pd.read_csv(of / KEPT[0], index_col=0) for of in folders.values()]
+        said = [pd.read_csv(of / KEPT[1], index_col="film") for of in folders.values()]
+        for group, folder in folders.items():
+            rows = json.loads((folder / "history.json").read_text())
+            seconds[f"seed {seed}, group {group}"] = rows[-1]["seconds"]
+        mean = sum(said) / len(said)
+        steady.append(stability(mean, y[mean.index]).assign(candidate=trial.name, seed=seed))
     facts = {
+        "digest": trial.digest(),
+        "settings": trial.settings(),
         "films_digest": manifest.digest(table),
-        "films": table["split"].value_counts().to_dict(),
         "network_digest": classifiers.fingerprint(trial.builder, trial.side),
         "training_seconds": seconds,
-        "flips": flips,
         **record.circumstances(),
     }
-    said = pd.concat(answers).sort_values(["seed", "split", "film"], ignore_index=True)
-    found = record.Record(said, pd.concat(histories, ignore_index=True), facts)
-    record.write(root / FOLDER, trial, found)
+    _add(root / FOLDER / ANSWERS, trial.name, pd.concat(answers))
+    _add(root / FOLDER / STABILITY, trial.name, pd.concat(steady).round(4))
+    known = recorded(root) | {trial.name: facts}
+    storage.write_text(root / FOLDER / FACTS, json.dumps(known, indent=1) + "\n")
+
+
+def _add(path: Path, name: str, rows: pd.DataFrame) -> None:
+    """Put a candidate's rows into a table of the record, in place of what it said of it."""
+    rows = rows[["candidate", *rows.columns.drop("candidate")]]
+    if path.is_file():
+        old = pd.read_csv(path)
+        rows = pd.concat([old[old["candidate"] != name], rows])
+    storage.write_text(path, rows.to_csv(index=False, lineterminator="\n"))
+
+
+def recorded(root: Path = config.RESULTS) -> dict[str, dict]:
+    """What is recorded of each candidate: settings, digests, seconds, date; by its name."""
+    path = root / FOLDER / FACTS
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def run_all(
     films: dataset.Films, root: Path, build: Path, names: Sequence[str], tell: Callable
 ) -> None:
-    """Run the trials ``names`` (all if none) unless recorded; ``tell`` gets a line before each.
+    """Run the candidates ``names`` (all if none) unless recorded; ``tell`` gets a line before each.
 
-    ValueError where there is no such trial; FilmError where the films are not the full set.
+    ValueError where there is no such candidate; FilmError where the films are not the full set.
     """
-    if unknown := set(names) - set(TRIALS):
-        raise ValueError(f"no trial {', '.join(unknown)}; there are {', '.join(TRIALS)}")
+    if unknown := set(names) - set(CANDIDATES):
+        raise ValueError(f"no candidate {', '.join(unknown)}; there are {', '.join(CANDIDATES)}")
     if not (root / acquisition.FOLDER / acquisition.TABLE).is_file():
-        measure_background(films, root, build)
-    bench = prepare(films, root, ("training", "validation"))
-    for name in names or TRIALS:
-        try:
-            read(name, root)
-        except record.RecordError:
-            tell(f"trial {name}: {TRIALS[name].title}")
-            run(TRIALS[name], bench, root, build)
-
-
-def read(name: str, root: Path = config.RESULTS) -> record.Record:
-    """One recorded trial; RecordError where it is absent or of other settings or films."""
-    ours = manifest.read().query("part != 'test'")
-    return record.read(root / FOLDER, TRIALS[name], manifest.digest(ours))
-
-
-def scores(name: str) -> pd.DataFrame:
-    """A trial's answers, a row a seed and film, as ``acquisition.stress_figures`` takes them."""
-    facts = manifest.read().set_index("film")[["y", "patient"]]
-    table = read(name).predictions.rename(columns={"split": "role"}).join(facts, on="film")
-    return acquisition.weighted(table)
-
-
-def by_seed() -> pd.DataFrame:
-    """Each trial and seed (rows): ``acquisition.stress_figures``, flips, minutes."""
-    rows = []
-    for name, trial in TRIALS.items():
-        facts = read(name).facts
-        for seed, scored in scores(name).groupby("seed"):
-            figures = acquisition.stress_figures(scored) | facts["flips"][str(seed)]
-            minutes = facts["training_seconds"][str(seed)] / 60
-            rows.append({"trial": trial.title, "seed": seed, **figures, "minutes": minutes})
-    return pd.DataFrame(rows)
-
-
-def summary(seeds: pd.DataFrame) -> pd.DataFrame:
-    """Means of ``by_seed`` (rows trials), best stress AUROC first; its spread; ``decided``.
-
-    ``decided``: finished before the final network saw test films. Later ones decided nothing.
-    """
-    grouped = seeds.drop(columns="seed").groupby("trial")
-    table = grouped.mean().assign(spread=grouped["stress AUROC"].std())
-    ledger = record.openings(config.RESULTS).set_index("recipe_digest")["date"]
-    dates = {trial.title: read(name).facts["date"] for name, trial in TRIALS.items()}
-    table["decided"] = table.index.map(dates) < ledger.loc[[recipes.get("final").digest()]].min()
-    return table.sort_values("stress AUROC", ascending=False)
+        acquisition.write(root, acquisition.measure(films))
+    ready, prepared = bench.prepare(films, root, ("training", "validation")), {}
+    for name in names or CANDIDATES:
+        trial = CANDIDATES[name]
+        if recorded(root).get(name, {}).get("digest") == trial.digest():
+            continue
+        key = (trial.view, trial.side)
+        if key not in prepared:
+            prepared = {key: prepare(trial, ready)}  # one at a time: a few hundred megabytes
+        run(trial, ready, prepared[key], build, tell)
+        write(trial, ready.table, root, build)

@@ -14,16 +14,18 @@ import pandas as pd
 
 from helpers import config, explain, storage
 from helpers.data import dataset, manifest
-from helpers.evaluation import decisions, metrics
-from helpers.evaluation.thresholds import operating_threshold
-from helpers.experiments.bench import ABLATIONS, CHANGES, CORRUPTED, PLAIN, Bench, prepare
+from helpers.evaluation import metrics
+from helpers.evaluation.thresholds import CONVENTION
+from helpers.experiments import trials
+from helpers.experiments.bench import BLACKENED, CHANGES, CORRUPTED, PLAIN, Bench, prepare
 from helpers.models import classifiers, ensemble, lungs
 from helpers.models.ensemble import Ensemble
-from helpers.shortcuts import acquisition, perturbations
+from helpers.shortcuts import perturbations
 from helpers.training import fit, recipes, record
-from helpers.training.study import Result, Study
+from helpers.training.study import Study
 
 FOLDER, MAPS, SANITY_CHECK = "trust", "looks.csv", "likeness.csv"  # of the record
+STABILITY = "stability.csv"
 REFERENCE = "cnn_5"
 SANE = 100  # films for the sanity check: its correlations differ by far more than their error
 # Rounding differs between processors in the sixth digit; a thousandth means another network.
@@ -50,12 +52,10 @@ def train_reference(bench: Bench, root: Path, build: Path) -> None:
     learn, steer = (bench.rows(part) for part in ("training", "validation"))
     data = [(seen[rows], y[rows]) for rows in (learn, steer)]
     fitted = fit.fit(recipe, seed, *data, build / REFERENCE)
-    said = ensemble.predict(fitted.model, seen[steer])
     facts = {
         "recipe_digest": recipe.digest(),
         "network_digest": classifiers.fingerprint(recipe.builder, recipe.side),
         "seed": seed,
-        "threshold": operating_threshold(bench.table.iloc[steer].assign(probability=said)),
         "training_seconds": fitted.seconds,
         **record.circumstances(),
     }
@@ -64,9 +64,9 @@ def train_reference(bench: Bench, root: Path, build: Path) -> None:
 
 def ensembles(root: Path = config.RESULTS) -> dict[str, Ensemble]:
     """The reference of CNN 5 and the final network; RecordError where weights are absent."""
-    recipe, facts = recipes.get(REFERENCE), record.read_facts(root / FOLDER, REFERENCE)
+    recipe = recipes.get(REFERENCE)
     members = ((record.load_network(root / FOLDER, REFERENCE), recipe.view),)
-    early = Ensemble(REFERENCE, recipe.title, recipe.side, facts["threshold"], members)
+    early = Ensemble(REFERENCE, recipe.title, recipe.side, CONVENTION, members)
     return {REFERENCE: early, "final": Study(results=root).run("final").ensemble()}
 
 
@@ -90,33 +90,40 @@ def measure_changes(
     return {name: wide.xs(name, axis=1, level=1) for name in networks}
 
 
-def measure_maps(bench: Bench, networks: Networks, tell: Tell) -> pd.DataFrame:
-    """Share of each map inside the lungs: people's outlines, and those found on test films.
+def measure_stability(bench: Bench, final: Ensemble, tell: Tell) -> pd.DataFrame:
+    """The final network's probability for validation films under HARMLESS changes.
 
-    Columns film, part, outline ("drawn" by people, on normal films only, or "found", by Grad-CAM
-    only), lung and box (shares of the film that the lungs and the box around them cover), network,
-    method, called (pneumonia), inside, boxed (shares of the map in lungs and box).
+    Columns film, change, probability; the change PLAIN is none.
     """
-    drawn, masks = lungs.masks(bench.table)
-    outlines = lungs.resized(masks.astype(np.uint8) * 255, lungs.SIDE) > 127
-    test, measured = bench.rows("test"), []
-    for outline, rows, masks, methods in (
-        ("drawn", drawn, outlines, explain.METHODS),
-        ("found", test, bench.found.masks[test], explain.METHODS[:1]),
-    ):
-        films, found = bench.pictures[rows], bench.found.of(rows)
-        areas = {"inside": masks, "boxed": explain.boxes(masks)}
-        lung, box = (area.mean(axis=(1, 2)) for area in areas.values())
-        facts = bench.table.iloc[rows][["film", "part"]].assign(outline=outline, lung=lung, box=box)
-        for (name, network), method in itertools.product(networks.items(), methods):
-            tell(f"{method} of {network.title} on {len(rows)} films, lungs {outline}")
-            called = network.answers(films, found) >= network.threshold
-            if method == "Grad-CAM":
-                maps = explain.maps(network, films, found)
-            else:
-                maps = [explain.occlusion(network, f, found, row) for row, f in enumerate(films)]
-            shares = {to: explain.inside(np.asarray(maps), area) for to, area in areas.items()}
-            measured.append(facts.assign(network=name, method=method, called=called, **shares))
+    rows, measured = bench.rows("validation"), []
+    for change in (PLAIN, *perturbations.HARMLESS):
+        tell(f"validation films: {change}")
+        said = final.answers(*bench.changed(change, rows))
+        films = bench.table.iloc[rows][["film"]]
+        measured.append(films.assign(change=change, probability=said))
+    return pd.concat(measured, ignore_index=True).round(4)
+
+
+def measure_maps(bench: Bench, networks: Networks, tell: Tell) -> pd.DataFrame:
+    """Share of each map inside the lungs that people outlined, on normal films.
+
+    Columns film, part, outline ("drawn"), lung (share of the film that the lungs cover), network,
+    method, called (pneumonia), inside (share of the map in the lungs).
+    """
+    rows, drawn = lungs.masks(bench.table)
+    masks = lungs.resized(drawn.astype(np.uint8) * 255, lungs.SIDE) > 127
+    films, found, measured = bench.pictures[rows], bench.found.of(rows), []
+    facts = bench.table.iloc[rows][["film", "part"]]
+    facts = facts.assign(outline="drawn", lung=masks.mean(axis=(1, 2)))
+    for (name, network), method in itertools.product(networks.items(), explain.METHODS):
+        tell(f"{method} of {network.title} on {len(rows)} films")
+        called = network.answers(films, found) >= network.threshold
+        if method == "Grad-CAM":
+            maps = explain.maps(network, films, found)
+        else:
+            maps = [explain.occlusion(network, f, found, row) for row, f in enumerate(films)]
+        inside = explain.inside(np.asarray(maps), masks)
+        measured.append(facts.assign(network=name, method=method, called=called, inside=inside))
     return pd.concat(measured, ignore_index=True).round(4)
 
 
@@ -136,7 +143,7 @@ def measure_sanity_check(bench: Bench, networks: Networks, tell: Tell) -> pd.Dat
 
 
 def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
-    """Measure and record all of the above for the two networks; resumes.
+    """Measure all of the above for the two networks, unless it is recorded; resumes.
 
     FilmError where the films are not the full set; RecordError where the final network or the
     network that finds lungs is not recorded.
@@ -145,6 +152,11 @@ def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
     tell("CNN 5, trained again for its weights")
     train_reference(bench, root, build)
     networks, opened = ensembles(root), build / "opened"
+    if not (folder / STABILITY).is_file():  # asks no test film
+        table = measure_stability(bench, networks["final"], tell)
+        storage.write_text(folder / STABILITY, table.to_csv(index=False, lineterminator="\n"))
+    if all((folder / f"{name}.csv").is_file() for name in networks):
+        return folder
     if not opened.is_file():
         seed = record.read_facts(folder, REFERENCE)["seed"]
         for recipe in (replace(recipes.get(REFERENCE), seeds=(seed,)), recipes.get("final")):
@@ -174,8 +186,10 @@ def check(root: Path = config.RESULTS, films: dataset.Films | None = None) -> st
             "STUDY_DATA to the full set, or run `make data`"
         )
     test, seen = Study(films=dataset.Films(films.source, table), results=root).pictures(recipe)
-    members = zip(recipe.seeds, final.members(), strict=True)
-    said = {s: ensemble.predict(m, seen[recipe.view_of(s)], recipe.mirrored) for s, m in members}
+    said = {
+        seed: ensemble.mean_over_views(model, {view: seen[view] for view in recipe.views_of(seed)})
+        for seed, model in zip(recipe.seeds, final.members(), strict=True)
+    }
     wanted = recorded.loc[test.table["film"], list(said)].to_numpy()
     worst = np.abs(np.column_stack(list(said.values())) - wanted).max()
     if not worst <= TOLERANCE:  # nor may it be no number
@@ -196,13 +210,7 @@ def _recorded(file: str, root: Path) -> pd.DataFrame:
 
 def answers(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
     """Recorded probabilities of one network: test films (rows) by change (columns)."""
-    return _recorded(f"{name}.csv", root).set_index("film")
-
-
-def thresholds() -> dict[str, float]:
-    """The operating points of the two networks, by name."""
-    early = record.read_facts(config.RESULTS / FOLDER, REFERENCE)["threshold"]
-    return {REFERENCE: early, "final": Study().run("final").threshold}
+    return _recorded(f"{name}.csv", root).set_index("film")[list(CHANGES)]
 
 
 def scores(name: str, root: Path = config.RESULTS) -> dict[str, pd.DataFrame]:
@@ -212,9 +220,9 @@ def scores(name: str, root: Path = config.RESULTS) -> dict[str, pd.DataFrame]:
     return {change: facts.assign(probability=table[change].to_numpy()) for change in table}
 
 
-def robustness(name: str, threshold: float, root: Path = config.RESULTS) -> pd.DataFrame:
+def robustness(name: str, root: Path = config.RESULTS) -> pd.DataFrame:
     """AUROC, sensitivity, specificity under each (corruption, strength); 0 is the film as it is."""
-    points = {change: metrics.point(of, threshold) for change, of in scores(name, root).items()}
+    points = {change: metrics.point(of, CONVENTION) for change, of in scores(name, root).items()}
     rows = {key: points[change] for change, key in CORRUPTED.items()}
     rows |= {(corruption, 0): points[PLAIN] for corruption, _ in rows}
     table = pd.DataFrame(rows).T.rename_axis(index=["corruption", "strength"])
@@ -230,78 +238,45 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
     scored = scores(name, root)
     drawn = metrics.patient_weights(scored[PLAIN]["patient"], count=500)
     weights = np.vstack([np.ones(drawn.shape[1]), drawn])
-    found = {c: metrics.weighted_metrics(scored[c], 0.5, weights) for c in (PLAIN, *columns)}
+    found = {c: metrics.weighted_metrics(scored[c], CONVENTION, weights) for c in (PLAIN, *columns)}
     auroc = pd.DataFrame({change: table["AUROC"] for change, table in found.items()})
     relative = 1 - auroc[columns].mean(axis=1) / auroc[PLAIN]
     low, high = metrics.interval(relative[1:])
     return pd.Series({"value": relative[0], "low": low, "high": high})
 
 
+def stability(root: Path = config.RESULTS) -> pd.DataFrame:
+    """What harmless changes do to the final network on validation films: moved, flipped, AUROC."""
+    said = _recorded(STABILITY, root).pivot(index="film", columns="change", values="probability")
+    y = manifest.read().set_index("film")["y"]
+    said = said[[PLAIN, *perturbations.HARMLESS]]
+    return trials.stability(said, y[said.index]).set_index("change")
+
+
 def ablations() -> pd.DataFrame:
     """AUROC, decisions that flip, films called sick (network, figure) after each ablation."""
     columns = {}
     for name, title in titles().items():
-        called = answers(name)[[PLAIN, *ABLATIONS]] >= thresholds()[name]
-        points = {c: metrics.point(of, 0.5) for c, of in scores(name).items() if c in called}
+        called = answers(name)[[PLAIN, *BLACKENED]] >= CONVENTION
+        points = {c: metrics.point(of, CONVENTION) for c, of in scores(name).items() if c in called}
         table = pd.DataFrame(points).T[["AUROC"]].loc[called.columns]
         flips = called.ne(called[PLAIN], axis=0).mean()
         columns[title] = table.assign(flips=flips, **{"called sick": called.mean()})
     return pd.concat(columns, axis=1)
 
 
-def error_films(result: Result, shown: pd.Series, count: int = 12) -> pd.DataFrame:
-    """The most confident errors on test films among those that may be shown, worst first.
+def maps_in_lungs(root: Path = config.RESULTS) -> pd.DataFrame:
+    """Share of each map inside the drawn lungs: inside, low, high by (method, network).
 
-    ``shown`` is a bool by film name. Columns of ``scores`` with certainty, and remark: what can
-    be measured of a film that may explain its error.
-    """
-    scored = result.scores("test")
-    scored["certainty"] = decisions.certainty(scored, result.threshold)
-    wrong = (scored["probability"] >= result.threshold) != (scored["y"] == 1)
-    worst = scored[wrong & scored["film"].map(shown).eq(True)].nlargest(count, "certainty")
-    facts = acquisition.read()
-    ours, trained = facts.loc[worst["film"]], facts[facts["part"] == "training"]
-    low, high = (trained[["sharpness", "tone_50"]].quantile(share) for share in (0.1, 0.9))
-    holds = pd.DataFrame(
-        {
-            "blurred": ours["sharpness"] < low["sharpness"],
-            "sharp": ours["sharpness"] > high["sharpness"],
-            "dark": ours["tone_50"] < low["tone_50"],
-            "pale": ours["tone_50"] > high["tone_50"],
-            "sick surround": ours["margin"] > 0.5,
-        }
-    )
-    remark = "group " + ours["group"].astype(str) + holds.dot(", " + holds.columns)
-    return worst.assign(remark=remark.to_numpy())
-
-
-def maps(root: Path = config.RESULTS) -> pd.DataFrame:
-    """Share of each map inside the lungs, as ``measure_maps`` gives it."""
-    return _recorded(MAPS, root)
-
-
-def _inside(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Means by ``keys``: share of the map inside, low, high; lung, the lungs' share of the film.
-
-    boxed and box say the same of the box around both lungs; films counts.
+    lung is the lungs' share of the film; films counts.
     """
     patients, rows = manifest.read().set_index("film")["patient"], {}
-    for key, of in table.dropna(subset="inside").groupby(keys):
+    table = _recorded(MAPS, root).query("outline == 'drawn'").dropna(subset="inside")
+    for key, of in table.groupby(["method", "network"]):
         mean = metrics.bootstrap_mean(of["inside"], of["film"].map(patients))
-        shares = of[["lung", "boxed", "box"]].mean()
-        rows[key] = {"inside": mean.pop("value"), **mean, **shares, "films": len(of)}
-    return pd.DataFrame(rows).T.rename_axis(index=keys)
-
-
-def maps_in_lungs(table: pd.DataFrame) -> pd.DataFrame:
-    """Share of ``maps`` in the drawn lungs, a row a (method, network)."""
-    return _inside(table.query("outline == 'drawn'"), ["method", "network"])
-
-
-def maps_by_call(table: pd.DataFrame) -> pd.DataFrame:
-    """The same by Grad-CAM on test films, with the lungs found, a row a (network, call)."""
-    call = table["called"].map({True: "pneumonia", False: "normal"})
-    return _inside(table.assign(call=call).query("outline == 'found'"), ["network", "call"])
+        share = {"inside": mean.pop("value"), **mean, "lung": of["lung"].mean(), "films": len(of)}
+        rows[key] = share
+    return pd.DataFrame(rows).T.rename_axis(index=["method", "network"])
 
 
 def sanity_check() -> pd.DataFrame:

@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable
 
 import keras
-import pandas as pd
 from keras import layers
 from sklearn.dummy import DummyClassifier
 
@@ -170,24 +169,9 @@ def final(side: int) -> keras.Model:
     return keras.Model(inputs=film, outputs=sick, name="final")
 
 
-def mobilenet(side: int) -> keras.Model:
-    """MobileNetV2 (Sandler et al. 2018) with ImageNet weights, a new output; for trials."""
-    film = keras.Input(shape=(side, side, 1), name="film")
-    x = layers.Concatenate()([film, film, film])
-    x = layers.Rescaling(scale=1 / 127.5, offset=-1.0)(x)
-    body = keras.applications.MobileNetV2(input_tensor=x, include_top=False, weights="imagenet")
-    for layer in body.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.momentum = 0.9  # with .999 a few hundred steps leave the photographs' statistics
-    x = layers.GlobalAveragePooling2D()(body.output)
-    x = layers.Dropout(rate=0.5)(x)
-    sick = layers.Dense(units=1, activation="sigmoid", name="pneumonia")(x)
-    return keras.Model(inputs=film, outputs=sick, name="mobilenet")
-
-
 BUILDERS: dict[str, Callable[[int], keras.Model | DummyClassifier]] = {
     builder.__name__: builder
-    for builder in (dummy, dense, cnn_1, cnn_2, cnn_3, cnn_4, cnn_5, final, mobilenet)
+    for builder in (dummy, dense, cnn_1, cnn_2, cnn_3, cnn_4, cnn_5, final)
 }
 
 
@@ -199,22 +183,9 @@ def build(name: str, side: int) -> keras.Model | DummyClassifier:
 
 
 def source(name: str) -> str:
-    """Python source of the network ``name``, as Markdown shows it."""
-    return f"```python\n{inspect.getsource(BUILDERS[name])}```"
-
-
-def summary(model: keras.Model, kinds: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Layers of a network in order: kind, shape of the output, parameters; with their total.
-
-    ``kinds`` restricts the rows (not the total) to these classes of layers.
-    """
-    rows = [
-        (type(layer).__name__, " × ".join(map(str, layer.output.shape[1:])), layer.count_params())
-        for layer in model.layers
-        if not kinds or type(layer).__name__ in kinds
-    ]
-    rows.append(("whole network", "", model.count_params()))
-    return pd.DataFrame(rows, columns=["layer", "output", "parameters"]).set_index("layer")
+    """Python source of the network ``name`` with its own blocks, as Markdown shows it."""
+    parts = (convolve, _residual, final) if name == "final" else (BUILDERS[name],)
+    return "```python\n{}```".format("\n\n".join(map(inspect.getsource, parts)))
 
 
 # What makes two layers of the same class compute different things.

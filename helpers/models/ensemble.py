@@ -10,21 +10,22 @@ from helpers.models import views
 from helpers.models.lungs import Found
 
 
-def predict(model: keras.Model, pictures: np.ndarray, mirrored: bool = False) -> np.ndarray:
-    """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64.
-
-    ``mirrored`` gives the mean of the answers to a film and to its mirror image.
-    """
+def predict(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
+    """Probability of pneumonia for (n, side, side) uint8 films, as (n,) float64."""
     films = generators.test_set(pictures, batch_size=128)
-    asked = [films, films.map(lambda x: x[:, :, ::-1])] if mirrored else [films]
-    answers = [model.predict(batches, verbose=0)[:, 0] for batches in asked]
-    return np.mean(answers, axis=0, dtype=np.float64)
+    return model.predict(films, verbose=0)[:, 0].astype(np.float64)
+
+
+def mean_over_views(model: keras.Model, seen: dict[str, np.ndarray]) -> np.ndarray:
+    """The mean of a network's answers to each film in several views, (n,)."""
+    return np.mean([predict(model, films) for films in seen.values()], axis=0)
 
 
 @dataclass(frozen=True)
 class Ensemble:
     """Members (network, view) that see films of ``side`` pixels and answer with their mean.
 
+    A network that learnt from several views is a member once for each.
     ``threshold`` is the probability from which on a film is called pneumonia.
     """
 

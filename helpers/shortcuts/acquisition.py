@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from sklearn import metrics as sk
 from sklearn.cluster import KMeans
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -14,12 +13,11 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.preprocessing import StandardScaler
 
 from helpers import config, storage
-from helpers.data import dataset
-from helpers.evaluation import thresholds
-from helpers.evaluation.calibration import logit
+from helpers.data import dataset, manifest
+from helpers.evaluation import calibration
 from helpers.models import lungs
 
-FOLDER, TABLE, FLIPS = "shift", "films.csv", "flips.csv"  # of the record
+FOLDER, TABLE = "shift", "films.csv"  # of the record
 GROUPS = 5  # acquisition groups; with eight, one has fewer than ten films
 FOLDS = 5
 
@@ -121,41 +119,26 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     scores[known] = unseen
     if not known.all():
         scores[~known] = trees.fit(margin[known], y[known]).predict_proba(margin[~known])[:, 1]
-    return platt(unseen, y[known], scores)
+    scale = calibration.fit_platt(pd.DataFrame({"y": y[known], "probability": unseen}))
+    return scale.apply(pd.DataFrame({"probability": scores}))["probability"].to_numpy()
 
 
-def platt(scores: np.ndarray, y: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """``others`` (m,) as probabilities, by Platt scaling of ``scores`` (n,) to ``y`` (n,)."""
-    odds, other = (logit(p)[:, np.newaxis] for p in (scores, others))
-    return LogisticRegression(C=100).fit(odds, y).predict_proba(other)[:, 1]
+def without(table: pd.DataFrame, group: int) -> tuple[np.ndarray, np.ndarray]:
+    """Films to learn from and films to judge on, each (n,) bool, where ``group`` is held out.
 
-
-def overlap_weights(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Overlap weight of each film (Li, Morgan and Zaslavsky 2018): 1 - e for pneumonia, else e.
-
-    ``margin`` is the propensity e. Under these weights both classes have the same margins, and a
-    film whose background speaks for its own class hardly counts.
+    ``table`` needs group, patient and duplicate. Children with a film in the group are in neither
+    but for these films. scikit-learn's LeaveOneGroupOut is the same, less the care for children.
     """
-    return np.abs(np.asarray(y) - np.asarray(margin))
-
-
-def held_out(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
-    """Training films kept out of the trials, to judge them by: (n,) bool.
-
-    Every second patient, in the manifest's order, of those with a training film whose margin speaks
-    for the other class. The other half stays, so that a network can learn from such films.
-    """
-    against = (table["part"] == "training") & (overlap_weights(table["y"], margin) > 0.5)
-    patients = table.loc[against, ["patient", "y"]].drop_duplicates("patient")
-    chosen = patients["patient"][patients.groupby("y").cumcount() % 2 == 0]
-    return table["patient"].isin(chosen).to_numpy() & (table["part"] == "training").to_numpy()
+    held = table["group"].eq(group).to_numpy()
+    family = manifest.families(table["patient"], table["duplicate"])
+    return ~np.isin(family, family[held]), held
 
 
 def measure(films: dataset.Films) -> pd.DataFrame:
-    """Describe each film's background: film, part, features, group, margin, held_out.
+    """Describe each film's background: film, part, features, group, margin.
 
     ``margin`` is the propensity from the margin, ``group`` the acquisition group (1 the most
-    frequent), ``held_out`` marks the training films kept out of trials.
+    frequent).
     """
     films, pictures = dataset.load(films, config.SOURCE_SIZE)
     with ThreadPoolExecutor() as pool:
@@ -164,42 +147,17 @@ def measure(films: dataset.Films) -> pd.DataFrame:
     edge = dataset.border(lungs.resized(pictures, 32), width=2) / 255
     margin = propensity(table, np.hstack([edge, known[list(MARGIN)].to_numpy()]))
     facts = {"group": groups(table, known), "margin": margin.round(4)}
-    measured = table[["film", "part"]].assign(**facts, held_out=held_out(table, margin))
+    measured = table[["film", "part"]].assign(**facts)
     return pd.concat([measured, known.round(3)], axis=1)
 
 
 def write(root: Path, table: pd.DataFrame) -> Path:
     """Record what ``measure`` found, under ``root``."""
     path = root / FOLDER / TABLE
-    table = table.rename(columns={"background": "surround"})  # as the record calls it
     storage.write_text(path, table.to_csv(index=False, lineterminator="\n"))
     return path
 
 
 def read(root: Path = config.RESULTS) -> pd.DataFrame:
     """What ``measure`` found, as recorded; indexed by film."""
-    table = pd.read_csv(root / FOLDER / TABLE, index_col="film")
-    return table.rename(columns={"surround": "background"})
-
-
-def weighted(scores: pd.DataFrame, root: Path = config.RESULTS) -> pd.DataFrame:
-    """``scores`` (film, y, …) with background propensity, group and overlap weight."""
-    scores = scores.join(read(root)[["background", "group"]], on="film")
-    return scores.assign(weight=overlap_weights(scores["y"], scores["background"]))
-
-
-def stress_figures(scores: pd.DataFrame) -> dict[str, float]:
-    """AUROC, and specificity at the stress sensitivity, with and without the weights.
-
-    ``scores`` needs y, probability, weight and role; "validation" counts validation films
-    alike, "stress" validation and held-out films by their weight.
-    """
-    plain, found = scores[scores["role"] == "validation"].assign(weight=1.0), {}
-    for name, films in (("validation", plain), ("stress", scores)):
-        y, p, weight = (films[column] for column in ("y", "probability", "weight"))
-        cut = thresholds.operating_threshold(films, thresholds.SENSITIVITY, weight)
-        found[f"{name} AUROC"] = sk.roc_auc_score(y, p, sample_weight=weight)
-        found[f"{name} specificity"] = sk.recall_score(
-            y, p >= cut, pos_label=0, sample_weight=weight
-        )
-    return found
+    return pd.read_csv(root / FOLDER / TABLE, index_col="film")

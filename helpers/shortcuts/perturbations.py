@@ -1,22 +1,17 @@
-"""What is done to a film on purpose: corruptions, and counterfactuals of another acquisition.
+"""What is done to a film on purpose: corruptions, and changes that do no harm.
 
 Films are (224, 224) uint8. The number of a film decides where a corruption has two directions.
 """
 
+import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from helpers import config
-from helpers.shortcuts import acquisition
-
 STRENGTHS = (1, 2, 3, 4, 5)
-TYPICAL = 0.9  # how typical a donor's margin must be of its class, as a probability
-RING = 12  # pixels of 224 taken over from a donor's border
 
 
 def _whole(film: np.ndarray) -> np.ndarray:
@@ -52,8 +47,7 @@ def noise(film: np.ndarray, strength: int, number: int) -> np.ndarray:
 def jpeg(film: np.ndarray, strength: int, number: int) -> np.ndarray:
     """Compressed hard: saved as JPEG of low quality."""
     quality = (60, 40, 25, 15, 8)[strength - 1]
-    Image.fromarray(film).save(kept := io.BytesIO(), "JPEG", quality=quality)
-    return np.asarray(Image.open(kept))
+    return saved(film, quality)
 
 
 def resolution(film: np.ndarray, strength: int, number: int) -> np.ndarray:
@@ -86,6 +80,62 @@ STORAGE_ERRORS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
+def edged(film: np.ndarray, share: float, tone: int, sides: Sequence[int]) -> np.ndarray:
+    """The film with a strip of ``tone`` over a share of its height or width on some sides."""
+    changed, width = film.copy(), round(share * len(film))
+    for side in sides:  # a view on the film, so that a strip on top lands on each side in turn
+        np.rot90(changed, side)[:width] = tone
+    return changed
+
+
+def cropped(film: np.ndarray, share: float) -> np.ndarray:
+    """The film less a share of its height and width on each side, stretched to its old size."""
+    width = round(share * len(film))
+    inside = Image.fromarray(film[width:-width, width:-width])
+    return np.asarray(inside.resize(film.shape[::-1], Image.Resampling.BILINEAR))
+
+
+def letterboxed(film: np.ndarray, tone: int, share: float = 0.75) -> np.ndarray:
+    """The film between two bars, as a screen of 4:3 shows it; ``share`` is left to the film."""
+    height, page = round(share * len(film)), np.full_like(film, tone)
+    top = (len(film) - height) // 2
+    small = Image.fromarray(film).resize((len(film), height), Image.Resampling.BILINEAR)
+    page[top : top + height] = small
+    return page
+
+
+def saved(film: np.ndarray, quality: int) -> np.ndarray:
+    """The film saved as JPEG and read again."""
+    Image.fromarray(film).save(kept := io.BytesIO(), "JPEG", quality=quality)
+    return np.asarray(Image.open(kept))
+
+
+# Changes that leave the chest as it is: no answer should move. (film, its number) to film.
+EDGES = {
+    f"{name} edge of {share}%, {sides}": functools.partial(
+        lambda film, n, share, tone, sides: edged(film, share / 100, tone, sides or (n % 4,)),
+        share=share,
+        tone=tone,
+        sides=range(4) if sides == "all sides" else (),
+    )
+    for share in (1, 2, 4)
+    for name, tone in (("black", 0), ("white", 255))
+    for sides in ("one side", "all sides")
+}
+HARMLESS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = EDGES | {
+    "crop of 4%": lambda film, n: cropped(film, 0.04),
+    "crop of 8%": lambda film, n: cropped(film, 0.08),
+    "mirrored": lambda film, n: film[:, ::-1],
+    "rotated by 5 degrees": lambda film, n: np.asarray(
+        Image.fromarray(film).rotate((-5, 5)[n % 2], Image.Resampling.BILINEAR)
+    ),
+    "JPEG quality 30": lambda film, n: saved(film, 30),
+    "letterbox": lambda film, n: letterboxed(film, (0, 255)[n % 2]),
+    "brightness": lambda film, n: _whole(film + (-20.0, 20.0)[n % 2]),
+    "contrast": lambda film, n: _whole(film.mean() + (0.8, 1.25)[n % 2] * (film - film.mean())),
+}
+
+
 def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
     """Films (n, 224, 224) uint8 with one corruption; ValueError: no such corruption or strength."""
     known = CORRUPTIONS | STORAGE_ERRORS
@@ -95,65 +145,3 @@ def corrupt(name: str, strength: int, pictures: np.ndarray) -> np.ndarray:
         raise ValueError(f"{name}: strength {strength} is none of {STRENGTHS}")
     made = [known[name](film, strength, number) for number, film in enumerate(pictures)]
     return np.array(made, dtype=np.uint8)
-
-
-def donors(table: pd.DataFrame) -> np.ndarray:
-    """For each film the position of its donor: a typical training film of the other class.
-
-    ``table`` needs y, part, margin (``acquisition.propensity``) and marker; a donor has one.
-    """
-    sick = table["y"].to_numpy() == 1
-    typical = np.where(sick, table["margin"], 1 - table["margin"]) > TYPICAL
-    may = typical & (table["part"] == "training") & (table["marker"] > 0)
-    rng = np.random.default_rng(config.SEED)
-    choice = [rng.choice(np.flatnonzero(may & (sick != own)), len(table)) for own in (0, 1)]
-    return np.where(sick, choice[1], choice[0])
-
-
-def marker(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
-    """The donor's burnt-in letter on the film, at the place where the donor has it."""
-    place, changed = acquisition.marker(donor), film.copy()
-    if place is not None:
-        letter = np.where(acquisition.top_hat(donor)[place] > 60, donor[place], 0)
-        changed[place] = np.maximum(changed[place], letter)
-    return changed
-
-
-def unmarked(film: np.ndarray) -> np.ndarray:
-    """The film with its burnt-in letter painted over, in the tone of what is around it."""
-    place, changed = acquisition.marker(film), film.copy()
-    if place is not None:
-        wider = tuple(slice(max(0, edge.start - 2), edge.stop + 2) for edge in place)
-        without = np.minimum(film, ndimage.grey_opening(film, size=(15, 15)))
-        changed[wider] = without[wider]
-    return changed
-
-
-def border(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
-    """The film inside the donor's outermost pixels."""
-    changed = donor.copy()
-    changed[RING:-RING, RING:-RING] = film[RING:-RING, RING:-RING]
-    return changed
-
-
-def tone(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
-    """The film with the donor's darkest and brightest tones (2nd and 98th percentile)."""
-    (low, high), (dark, bright) = (np.percentile(f, [2, 98]) for f in (film, donor))
-    return _whole((film - low) / max(high - low, 1) * (bright - dark) + dark)
-
-
-def sharpness(film: np.ndarray, donor: np.ndarray) -> np.ndarray:
-    """The film blurred or sharpened one step towards the donor."""
-    own, other = (acquisition.features(f)["sharpness"] for f in (film, donor))
-    sharper = ImageFilter.UnsharpMask(radius=1, percent=80, threshold=0)
-    return _filtered(film, sharper if other > own else ImageFilter.GaussianBlur(radius=0.8))
-
-
-COUNTERFACTUALS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    change.__name__: change for change in (marker, border, tone, sharpness)
-}
-
-
-def counterfactuals(change: str, pictures: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """Films (n, 224, 224) uint8 with one thing taken from the donors ``given`` (n, 224, 224)."""
-    return np.array(list(map(COUNTERFACTUALS[change], pictures, given)), dtype=np.uint8)

@@ -5,20 +5,19 @@ import math
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import keras
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import config, storage
+from helpers import storage
 from helpers.data import generators
 from helpers.models import classifiers
-from helpers.shortcuts import acquisition
 from helpers.training.recipes import Recipe
 
 # Called with the epochs done (a float: part of an epoch counts) and the latest logs.
@@ -50,13 +49,9 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
 def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
-    # Keras draws its layers' seeds with random.randint. In a process that serves a cluster other
-    # threads draw from the same generator: for these draws there is one of their own.
-    with mock.patch.object(random, "randint", random.Random(seed).randint):
+    with _own_draws(seed):
         model = classifiers.build(recipe.builder, recipe.side)
     settings = {"learning_rate": learning_rate(recipe, steps)}
-    if recipe.ema:
-        settings |= {"use_ema": True, "ema_momentum": recipe.ema}
     if recipe.optimizer == "adamw":
         optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **settings)
     else:
@@ -68,6 +63,19 @@ def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
         jit_compile=False,  # XLA convolutions on a CPU are several times slower
     )
     return model
+
+
+@contextmanager
+def _own_draws(seed: int) -> Iterator[None]:
+    """Give random.randint, by which Keras draws its layers' seeds, a generator of its own.
+
+    In a process that serves a cluster other threads draw from the common one at the same time.
+    """
+    common, random.randint = random.randint, random.Random(seed).randint
+    try:
+        yield
+    finally:
+        random.randint = common
 
 
 def class_weight(recipe: Recipe, labels: np.ndarray) -> dict[int, float] | None:
@@ -127,6 +135,14 @@ class Keeper(keras.callbacks.Callback):
             self.model.save_weights(part)
 
 
+def in_every_view(
+    seen: dict[str, np.ndarray], y: np.ndarray, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Films ``rows`` and their labels, one view after the other, as ``fit`` takes them."""
+    pictures = np.concatenate([films[rows] for films in seen.values()])
+    return pictures, np.tile(y[rows], len(seen))
+
+
 def fit(
     recipe: Recipe,
     seed: int,
@@ -134,13 +150,11 @@ def fit(
     validation: tuple[np.ndarray, np.ndarray],
     folder: Path,
     report: Report | None = None,
-    weights: np.ndarray | None = None,
 ) -> Fitted:
     """Train one network; go on from ``folder`` if an earlier run was interrupted there.
 
-    ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1);
-    ``weights`` (n,) say how much each training film counts, in place of class weights. Of which
-    epoch the network has the weights, of the best or the last, says the recipe.
+    ``train`` and ``validation`` are (pictures (n, side, side) uint8, labels (n,) 0 or 1). The
+    recipe says of which epoch the network has the weights, of the best or the last.
     """
     steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
     model = compiled(recipe, steps, seed)
@@ -159,13 +173,12 @@ def fit(
                 seed=seed,
                 augmentation=recipe.augmentation,
                 first_epoch=done,
-                weights=weights,
             ),
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
             validation_data=generators.val_set(*validation, batch_size=128),
-            class_weight=class_weight(recipe, train[1]) if weights is None else None,
+            class_weight=class_weight(recipe, train[1]),
             callbacks=[keeper, keras.callbacks.LambdaCallback(on_epoch_end=stop)],
             shuffle=False,  # the generator shuffles
             verbose=0,
@@ -192,27 +205,9 @@ def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -
         reason = "the validation loss was never a number; lower the learning rate of recipe"
         raise RuntimeError(f"{recipe.title}, seed {seed}: {reason} {recipe.name}")
     model.load_weights(kept)
-    if recipe.ema:
-        model.optimizer.finalize_variable_values(model.trainable_variables)
     network = classifiers.build(recipe.builder, recipe.side)
     network.set_weights(model.get_weights())
     return network
-
-
-def training_weights(
-    recipe: Recipe, films: pd.DataFrame, root: Path = config.RESULTS
-) -> np.ndarray | None:
-    """How much each training film counts where the recipe balances margins; else None.
-
-    ``films`` needs film and y. No film counts for less than a tenth of one whose background
-    speaks for the other class, or most films would teach nothing.
-    """
-    if recipe.margins != "balanced":
-        return None
-    if "background" not in films:
-        films = acquisition.weighted(films, root)
-    weight = np.maximum(acquisition.overlap_weights(films["y"], films["background"]), 0.1)
-    return weight / weight.mean()
 
 
 def epochs(what: str, count: int, silent: bool = False) -> tqdm:

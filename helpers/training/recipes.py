@@ -22,10 +22,10 @@ MILD_AND_LOOK = dataclasses.replace(
 
 # Fields that came after the first record. At their first value, which is their default, they
 # change nothing: a digest leaves them out there, and what was recorded before stays valid.
-LATER = ("network", "view", "margins", "take", "mirrored", "rule", "ema", "sharpness", "letters")
+LATER = ("network", "view", "take", "rule", "sharpness", "letters", "crop", "frame", "both")
 
-# Prose is not part of what was trained: changing it leaves a record valid.
-PROSE = ("title", "short_epochs", "short_seeds", "was")
+# What is not part of what was trained: changing it leaves a record valid.
+PROSE = ("title", "short_epochs", "short_seeds", "was", "recall_first")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,7 @@ class Recipe:
 
     ``seeds`` lists one training each. With ``average`` the network is their mean probability,
     otherwise it is the one with the lowest validation loss, and the others show how much luck
-    there is. ``rule`` sets the operating point: "sensitivity" on validation films counted alike,
-    or "stress" (``thresholds.stress_threshold``).
+    there is.
     """
 
     name: str
@@ -56,12 +55,11 @@ class Recipe:
     average: bool = False
     keep_weights: bool = False
     network: str = ""  # its builder, where that is not the recipe's own name
-    view: str = "film"  # what it sees (views.VIEWS); the seeds take several, joined by "+", in turn
-    margins: str = "ignored"  # "balanced" weights training films by their overlap weights
+    view: str = "film"  # what it sees (views.VIEWS); several are joined by "+"
+    both: bool = False  # a member learns from all views, and answers with their mean
     take: str = "best"  # weights of the epoch with the lowest validation loss, or of the "last"
-    mirrored: bool = False  # average the answers to a film and its mirror image
-    rule: str = "sensitivity"
-    ema: float = 0.0  # share that the weights' running average keeps at a step; 0: no average
+    rule: str = "sensitivity"  # as recorded; ``recall_first`` has taken its place
+    recall_first: str = "98% of the sick"  # thresholds.RULES: how that operating point is found
     was: str = ""  # the name under which it was recorded
     short_epochs: int = 8
     short_seeds: int = 1
@@ -73,12 +71,12 @@ class Recipe:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """What its members see: one view, or several that the seeds take in turn."""
+        """What its members see."""
         return tuple(self.view.split("+"))
 
-    def view_of(self, seed: int) -> str:
-        """What the member trained with ``seed`` sees."""
-        return self.views[self.seeds.index(seed) % len(self.views)]
+    def views_of(self, seed: int) -> tuple[str, ...]:
+        """What the member trained with ``seed`` sees: all views, or one in turn."""
+        return self.views if self.both else (self.views[self.seeds.index(seed) % len(self.views)],)
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, as plain data."""
@@ -124,19 +122,19 @@ RESIDUAL = Recipe(
     keep_weights=True,
     short_epochs=6,
 )
-# The residual network with what the trials left standing; see chapter 7.
+# The residual network with what the first trials left standing.
 FINAL = dataclasses.replace(
     RESIDUAL,
     name="final",
     was="",
     title="Final",
-    # The lungs cut out flip least when the background is another apparatus's; the whole film is no
-    # worse on films whose class belies their background. The trials cannot tell them apart: both.
+    # Lung crop and whole film in turn: trials could not tell which is better, so both.
     view="box+film",
-    take="last",  # ordinary validation loss rewards the apparatus: it must not choose
+    take="last",  # ordinary validation loss rewards the acquisition group: it must not choose
     augmentation=MILD_AND_LOOK,
     seeds=(1, 2, 3, 4),
     rule="stress",
+    recall_first="Youden's index",
     short_seeds=2,
 )
 

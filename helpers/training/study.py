@@ -19,7 +19,6 @@ from helpers.data import dataset, manifest
 from helpers.evaluation import metrics, thresholds
 from helpers.models import classifiers, ensemble, lungs, views
 from helpers.models.ensemble import Ensemble
-from helpers.shortcuts import acquisition
 from helpers.training import fit, recipes, record
 from helpers.training.recipes import Recipe
 
@@ -40,17 +39,19 @@ class Result:
         """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
         return self.record.history
 
-    @functools.cached_property
+    @property
     def threshold(self) -> float:
-        """Operating point by the recipe's rule, from validation films alone."""
-        scores = self.scores("validation")
-        if self.recipe.rule != "stress":
-            return thresholds.operating_threshold(scores)
-        return thresholds.stress_threshold(acquisition.weighted(scores))
+        """The operating point at which everybody reports: 0.5."""
+        return thresholds.CONVENTION
 
-    def estimate(self, part: str) -> pd.DataFrame:
-        """Metrics with 95% limits on ``part``, at the operating point."""
-        return metrics.estimate(self.scores(part), self.threshold)
+    @functools.cached_property
+    def recall_first(self) -> float:
+        """The operating point that puts recall first, by the recipe's rule on validation films."""
+        return thresholds.RULES[self.recipe.recall_first](self.scores("validation"))
+
+    def estimate(self, part: str, threshold: float | None = None) -> pd.DataFrame:
+        """Metrics with 95% limits on ``part``, at 0.5 or another threshold."""
+        return metrics.estimate(self.scores(part), threshold or self.threshold)
 
     @property
     def chosen(self) -> int:
@@ -58,6 +59,17 @@ class Result:
         if self.history.empty:
             return self.recipe.seeds[0]
         return int(self.history.loc[self.history["val_loss"].idxmin(), "seed"])
+
+    @property
+    def losses(self) -> pd.Series:
+        """Validation loss of the chosen seed by epoch."""
+        rows = self.history[self.history["seed"] == self.chosen]
+        return rows.set_index("epoch")["val_loss"]
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch in which the chosen seed's validation loss is lowest."""
+        return int(self.losses.idxmin())
 
     def seeds(self, part: str) -> pd.DataFrame:
         """Probability per film (rows, in the manifest's order) and seed (columns)."""
@@ -81,9 +93,9 @@ class Result:
 
     def ensemble(self) -> Ensemble:
         """The members, what each sees, the operating point; RecordError: weights are not kept."""
-        recipe = self.recipe
-        members = zip(self.members(), map(recipe.view_of, recipe.seeds), strict=True)
-        return Ensemble(recipe.name, recipe.title, recipe.side, self.threshold, tuple(members))
+        recipe, members = self.recipe, zip(self.recipe.seeds, self.members(), strict=True)
+        pairs = ((model, view) for seed, model in members for view in recipe.views_of(seed))
+        return Ensemble(recipe.name, recipe.title, recipe.side, self.threshold, tuple(pairs))
 
 
 class Study:
@@ -174,7 +186,7 @@ class Study:
             self.films, seen = dataset.load(self.films, recipe.side)
             return self.films, {"film": seen}
         self.films, whole = dataset.load(self.films, config.SOURCE_SIZE)
-        if self._found is None and not set(recipe.views) <= set(views.WHOLE):
+        if self._found is None:
             self._found = lungs.find(self._lung_network(whole), whole)
         return self.films, {
             view: views.apply(view, whole, self._found, recipe.side) for view in recipe.views
@@ -268,16 +280,15 @@ class Study:
 
         FilmError: the films that can be read here are not those that ``work`` is for.
         """
-        films, pictures = self.pictures(replace(recipe, view=recipe.view_of(seed)))
+        films, seen = self.pictures(replace(recipe, view="+".join(recipe.views_of(seed))))
         if self._folder(recipe) != work:
             raise dataset.FilmError(f"{films.source}: a worker cannot read the same films")
-        (seen,), part = pictures.values(), films.table["part"]
-        y = films.table["y"].to_numpy()
-        data = ((seen[part == name], y[part == name]) for name in ("training", "validation"))
-        weights = fit.training_weights(recipe, films.table[part == "training"])
+        y, part = films.table["y"].to_numpy(), films.table["part"].to_numpy()
+        rows = (part == name for name in ("training", "validation"))
+        data = (fit.in_every_view(seen, y, some) for some in rows)
         with fit.bar(recipe, seed, self.names, silent=not self._tell) as bar:
             report = functools.partial(fit.report, bar)
-            return fit.fit(recipe, seed, *data, work / f"seed_{seed}", report, weights)
+            return fit.fit(recipe, seed, *data, work / f"seed_{seed}", report)
 
     def _record(self, recipe: Recipe, fitted: dict[int, fit.Fitted]) -> None:
         """Score the validation and test films with each member and write the record."""
@@ -288,8 +299,8 @@ class Study:
         names = table.loc[scored, ["film", "part"]].rename(columns={"part": "split"})
         for seed in recipe.seeds:
             if fitted:
-                seen = pictures[recipe.view_of(seed)][scored]
-                probability = ensemble.predict(fitted[seed].model, seen, recipe.mirrored)
+                seen = {view: pictures[view][scored] for view in recipe.views_of(seed)}
+                probability = ensemble.mean_over_views(fitted[seed].model, seen)
             else:
                 probability = _dummy(recipe, table)[scored]
             rows.append(names.assign(seed=seed, probability=probability))
@@ -307,8 +318,18 @@ class Study:
         }
         history = pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
         predictions = pd.concat(rows).sort_values(["seed", "split", "film"], ignore_index=True)
+        facts |= self._operating_points(recipe, record.Record(predictions, history, {}))
         members = {seed: one.model for seed, one in fitted.items() if recipe.keep_weights}
         record.write(self.root, recipe, record.Record(predictions, history, facts), members)
+
+    def _operating_points(self, recipe: Recipe, found: record.Record) -> dict[str, Any]:
+        """What the record says of the two operating points; the second as its rule finds it."""
+        result = Result(recipe, found, self.films.table.set_index("film"), lambda seed: None)
+        return {
+            "threshold": result.threshold,
+            "recall_first": result.recall_first,
+            "rule": f"{recipe.recall_first}, on validation films",
+        }
 
     def _folder(self, recipe: Recipe) -> Path:
         """Where the trainings of ``recipe`` on the films at hand keep what they need to go on."""
