@@ -33,7 +33,7 @@ test: setup lint unit notebook-check ## style, unit tests, and the notebook agai
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@for d in helpers tests benchmarks; do echo "$$d: $$(find $$d -name '*.py' ! -name sentences.py | xargs cat | wc -l) lines"; done
+	@for d in helpers tests benchmarks; do echo "$$d: $$(find $$d -name '*.py' | xargs cat | wc -l) lines"; done
 
 unit: $(VENV)/installed-dask
 	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder tests
@@ -67,7 +67,7 @@ images: setup ## draw images/
 slides: setup ## write presentation.pdf
 	$(BIN)/python -m helpers slides
 
-readme: setup ## fill in the numbers of README.md and MODEL_CARD.md
+readme: setup ## fill in the numbers of README.md, MODEL_CARD.md and docs/
 	$(BIN)/python -m helpers readme
 
 check: setup ## the committed final network against its record, on the full set

@@ -1,7 +1,5 @@
 """What the tests share: a clean environment and a small folder of drawn films."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

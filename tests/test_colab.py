@@ -1,7 +1,5 @@
 """The notebook's first cell gets the study where Colab runs it, and nothing elsewhere."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The worked example of CONTRIBUTING.md does what it says."""
 
-from __future__ import annotations
-
 import re
 
 import pytest

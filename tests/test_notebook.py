@@ -1,10 +1,10 @@
 """The committed notebook is executed whole, in order, without errors; and nbval sees a change."""
 
-from __future__ import annotations
-
 import re
+import statistics
 
 import nbformat
+import numpy as np
 import pytest
 
 from helpers import config
@@ -39,12 +39,16 @@ def test_no_cell_stores_an_error_or_standard_error(code):
     assert not [output.text for output in streams if output.name == "stderr"]
 
 
-def test_cells_are_short(code):
-    assert not [cell.source for cell in code if len(cell.source.splitlines()) > 20]
-
-
-def test_the_file_is_smaller_than_five_megabytes():
-    assert config.NOTEBOOK.stat().st_size < 5_000_000
+def test_the_notebook_stays_small(notebook, code):
+    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
+    lines = [sum(map(bool, cell.source.splitlines())) for cell in code]
+    shown = [kind for cell in code for o in cell.outputs for kind in o.get("data", {})]
+    counted = words, len(code), sum(kind.startswith("image/") for kind in shown)
+    print("{} words, {} cells of code, {} figures".format(*counted))
+    assert all(np.less_equal(counted, (5100, 75, 26)))
+    assert (statistics.median(lines), max(lines)) <= (4, 15)
+    assert len(code) < len(notebook.cells) / 2
+    assert config.NOTEBOOK.stat().st_size < 4_000_000
 
 
 def test_the_first_cell_silences_tensorflow_before_it_is_imported(code):
@@ -55,24 +59,22 @@ def test_the_first_cell_silences_tensorflow_before_it_is_imported(code):
     assert "import tensorflow" not in before
 
 
-def test_no_more_than_one_cell_of_code_stands_above_the_summary(code):
-    assert "sentences.overview()" in code[1].source
-    assert code[1].outputs[0]["data"]["text/markdown"].startswith("<table>"), "framed"
+def test_the_result_stands_above_the_contents(code):
+    assert re.search(r"\*\*[\d.]+%\*\*", code[2].outputs[0]["data"]["text/markdown"])
 
 
-def test_a_cell_that_trains_live_is_not_compared_and_the_next_code_asserts(code):
+def test_a_cell_that_trains_live_is_not_compared_and_the_next_code_checks(code):
     live = [n for n, cell in enumerate(code) if "study.run(" in cell.source]
     assert len(live) == len(recipes.STUDY)
     for n in live:
         assert LIVE in code[n].metadata.get("tags", []), code[n].source
-        following = [cell for cell in code[n + 1 : n + 4] if "assert" in cell.source]
-        assert following, code[n].source
+        assert "check(" in code[n + 1].source, code[n].source
 
 
 def test_only_cells_that_train_are_left_out_of_the_comparison(code):
     for cell in code:
         if LIVE in cell.metadata.get("tags", []):
-            assert "study.run(" in cell.source
+            assert re.search(r"study\.run\(|\.fit\(", cell.source)
 
 
 def test_no_compared_output_holds_an_address(code):
@@ -121,34 +123,12 @@ def test_every_figure_says_in_words_what_it_shows(code):
 
 
 def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(notebook):
-    chapters, told = {}, ""
-    for cell in notebook.cells:
-        heading = re.search(r"^## .+$", cell.source, flags=re.M)
-        if cell.cell_type == "markdown" and heading:
-            told = heading[0]
-            chapters[told] = ""
-        if told:
-            texts = [
-                output.get("data", {}).get("text/markdown", "")
-                for output in cell.get("outputs", [])
-            ]
-            chapters[told] += "\n".join([cell.source, *texts, ""])
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    chapters = re.split(r"^## ", prose, flags=re.M)[1:]
     assert len(chapters) == 11
-    for name, text in chapters.items():
-        assert re.search(r"^\*[A-Z][^*]*\?[^*]*\*", text, flags=re.M), name
-        assert "**In one line:**" in text, name
-
-
-@pytest.mark.parametrize("chapter", ["1.", "5.", "6.", "8.", "10."])
-def test_answers_that_are_numbers_come_from_the_record_with_intervals(notebook, chapter):
-    start = next(n for n, c in enumerate(notebook.cells) if f"\n## {chapter}" in c.source)
-    told = [
-        output.get("data", {}).get("text/markdown", "")
-        for cell in notebook.cells[start:]
-        for output in cell.get("outputs", [])
-    ]
-    closing = next(text for text in told if text.startswith("**In one line:**"))
-    assert re.search(r"\[[+−]?[\d.,]+, [+−]?[\d.,]+\]", closing)
+    for text in chapters:
+        assert re.search(r"^\*[A-Z][^*]*\?[^*]*\*", text, flags=re.M), text[:40]
+        assert "**In one line:**" in text, text[:40]
 
 
 def test_minus_signs_are_no_hyphens(code):
@@ -166,9 +146,3 @@ def test_shares_are_written_alike(code):
             told = told if "learning rate" not in told else ""
             told = re.sub(r"```python.*?```", "", told, flags=re.S)  # code follows Python
             assert not re.search(r"(?<![\d.])0\.\d{2,3}(?!\d)", told), cell.source
-
-
-def test_there_is_more_prose_than_code(notebook, code):
-    assert len(code) < len(notebook.cells) / 2
-    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
-    assert words > sum(len(cell.source.split()) for cell in code)

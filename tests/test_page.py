@@ -1,7 +1,5 @@
 """The page made of the notebook: links arrive, nothing is fetched, figures speak."""
 
-from __future__ import annotations
-
 import re
 
 import nbformat

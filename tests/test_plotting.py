@@ -1,9 +1,5 @@
 """Figures show the data they are given: what is drawn is read back from the axes."""
 
-from __future__ import annotations
-
-from types import SimpleNamespace
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -14,6 +10,9 @@ from helpers import config, plotting
 from helpers.data import manifest
 from helpers.evaluation import metrics as evaluation
 from helpers.plotting import results, style
+from helpers.training.recipes import Recipe
+from helpers.training.record import Record
+from helpers.training.study import Result
 
 
 @pytest.fixture(autouse=True)
@@ -40,20 +39,6 @@ def drawn(ax):
     return [list(line.get_ydata()) for line in ax.lines]
 
 
-def test_class_balance_draws_the_counts_and_tells_subtypes_apart_without_colour():
-    counts = manifest.counts(manifest.read(), by="split")
-    ax = plotting.data.class_balance(counts)
-    films = [n for subtype in config.SUBTYPES for n in counts[subtype].iloc[::-1]]
-    assert [text.get_text() for text in ax.texts] == [f"{n:,}" if n else "" for n in films]
-    hatched = {bars.get_label(): bars.patches[0].get_hatch() for bars in ax.containers}
-    assert hatched["bacterial"] != hatched["viral"]
-
-
-def test_films_per_patient_draws_every_patient_once():
-    ax = plotting.data.films_per_patient(films := manifest.read())
-    assert sum(bar.get_height() for bar in ax.patches) == films["patient"].nunique()
-
-
 def test_a_grid_frames_films_in_the_colour_of_their_class_and_says_its_text():
     pictures, labels = np.zeros((2, 8, 8), np.uint8), list(config.LABELS)
     axes = plotting.data.films(
@@ -76,54 +61,51 @@ def test_a_film_carries_its_map_its_outline_and_its_box_in_place():
     assert (outline.min(), outline.max()) == pytest.approx((0.25, 0.75))
 
 
-def test_examples_show_one_film_a_patient_and_both_subtypes():
+@pytest.mark.parametrize(
+    ("label", "kinds"),
+    [
+        ("NORMAL", ["normal"] * 8),
+        ("PNEUMONIA", ["bacterial"] * 4 + ["viral"] * 4),
+        ("", ["normal"] * 4 + ["bacterial"] * 4 + ["viral"] * 4),
+    ],
+)
+def test_examples_show_films_by_subtype(label, kinds):
     films = manifest.read().query("part == 'training'").reset_index(drop=True)
-    axes = plotting.data.examples(films, np.zeros((len(films), 4, 4), np.uint8), "PNEUMONIA")
-    assert [ax.get_title(loc="center") for ax in axes] == ["bacterial"] * 4 + ["viral"] * 4
+    axes = plotting.data.examples(films, np.zeros((len(films), 4, 4), np.uint8), label)
+    assert [ax.get_title(loc="center") for ax in axes] == kinds
 
 
 def test_the_mean_films_differ_by_the_difference_that_is_drawn():
     pictures = np.stack([np.full((4, 4), value, np.uint8) for value in (10, 20, 100, 120)])
-    axes = plotting.data.mean_films(pictures, np.array([0, 0, 1, 1]))
+    axes = plotting.data.mean_films(pictures, np.array([0, 0, 1, 1]), "title")
     assert axes[2].images[-1].get_array().mean() == pytest.approx(95)
 
 
-@pytest.mark.parametrize(("end", "finding"), [(0.4, "3, then worse by 100%"), (0.2, "no rise")])
-def test_learning_curves_draw_both_losses_and_their_title_follows(end, finding):
-    val_loss = [0.5, 0.3, 0.2, end]
-    rows = {"epoch": [1, 2, 3, 4], "loss": [0.5, 0.4, 0.2, 0.1], "val_loss": val_loss}
-    rows = pd.DataFrame(rows | {"seed": 1, "recall": 0.9, "val_recall": 0.9})
-    recipe = SimpleNamespace(title="A", take="best")
-    axes = results.learning_curves(SimpleNamespace(history=rows, chosen=1, recipe=recipe))
-    assert drawn(axes[0]) == [list(rows["loss"]), val_loss, [0.2]], "last a dot at the kept epoch"
-    assert finding in axes[0].get_title(loc="left")
+@pytest.mark.parametrize(
+    ("settings", "finding", "kept"),
+    [
+        ({}, "A: validation loss is lowest at epoch 3", 0.2),
+        ({"take": "last", "average": True}, "A: 1 members, with their last weights", 0.4),
+    ],
+)
+def test_the_loss_is_drawn_with_a_dot_at_the_weights_that_count(settings, finding, kept):
+    rows = {"epoch": [1, 2, 3, 4], "loss": [0.5, 0.4, 0.2, 0.1], "val_loss": [0.9, 0.3, 0.2, 0.4]}
+    history, recipe = pd.DataFrame(rows | {"seed": 1}), Recipe(name="a", title="A", **settings)
+    ax = results.loss(Result(recipe, Record(pd.DataFrame(), history, {}), None, None))
+    assert drawn(ax) == [rows["loss"], rows["val_loss"], [kept]]
+    assert ax.get_title(loc="left") == finding
+    assert "ends at 0.8" in ax.get_ylabel()
 
 
-def test_confusion_writes_counts_and_is_told_in_words(scores):
+def test_confusions_write_counts_and_are_told_in_words(scores):
     counts = evaluation.confusion(scores, 0.5)
-    ax = plotting.results.confusion(counts, "title")
-    written = [text.get_text().split("\n")[0] for text in ax.texts]
+    axes = results.confusions({"A": scores, "B": scores}, "title")
+    written = [text.get_text().split("\n")[0] for text in axes[1].texts]
     assert written == [str(n) for n in counts.to_numpy().ravel()]
-    missed, found = counts.loc["PNEUMONIA"]
-    assert f"Of {missed + found} films with pneumonia {missed} are" in style.describe(ax.figure)
-
-
-def test_scores_keep_their_colours_and_share_a_legend_that_nothing_strikes_through(scores):
-    axes = plotting.results.before_and_after(scores, scores, 0.5, "A")
-    faces = {to_hex(patch.get_facecolor()) for patch in axes[0].patches}
-    assert faces == {colour.lower() for colour in config.COLOURS.values()}
-    assert set(config.LABELS) <= set(axes[1].get_legend_handles_labels()[1])
-    assert axes[0].get_legend() is None
-    axes[0].figure.draw_without_rendering()
-    assert axes[1].get_legend().get_window_extent().y1 < axes[1].get_window_extent().y0
-
-
-def test_roc_marks_each_networks_operating_point(scores):
-    axes = plotting.results.roc_and_pr({"one": scores, "two": scores}, {"one": 0.5, "two": 0.3})
-    dots = [line.get_xydata()[0] for line in axes[0].lines if line.get_marker() == "o"]
-    for dot, threshold in zip(dots, (0.5, 0.3), strict=True):
-        at = evaluation.point(scores, threshold)
-        assert dot == pytest.approx([1 - at["specificity"], at["sensitivity"]])
+    assert f"{counts.loc['PNEUMONIA', 'NORMAL']} of the sick missed" in style.describe(
+        axes[0].figure
+    )
+    assert not any(ax.axison for ax in axes[2:])
 
 
 def test_comparison_draws_intervals_with_labels_inward_at_the_ends():
@@ -148,20 +130,13 @@ def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
     for ax, metric in zip(axes, ("AUROC", "specificity"), strict=True):
         for a, b in ([table.loc[metric, "value"] for table in t.values()] for t in (before, after)):
             assert [a, b] in drawn(ax)
-    title = "The gap narrows in AUROC (.100 to .020); it stays wide at the threshold (.550 to .400)"
-    assert axes[0].figure.get_suptitle() == title
-
-
-def test_seed_difference_darkens_what_is_clear_of_zero():
-    seeds = pd.DataFrame(0.9, index=range(2), columns=results.METRICS)
-    difference = estimate(AUROC=0.1, accuracy=0.01, sensitivity=-0.1, specificity=0)
-    axes = plotting.results.seed_difference({"A": seeds, "B": seeds}, difference)
-    colours = [line.get_color() for line in axes[1].lines if line.get_marker() == "o"]
-    assert colours == [config.INK, config.FAINT] * 2
+    accent = [line for line in axes[1].lines if line.get_color() == config.ACCENT]
+    assert list(accent[0].get_ydata()) == [0.5], "the last network's, on test"
+    assert "starts at" in axes[0].get_ylabel()
 
 
 def test_functions_draw_on_the_axes_they_are_given(scores):
-    _, (ax, *axes) = plt.subplots(ncols=3)
-    assert plotting.results.confusion(evaluation.confusion(scores, 0.5), "title", ax) is ax
-    assert list(plotting.results.before_and_after(scores, scores, 0.5, "A", axes)) == axes
+    _, axes = plt.subplots(ncols=2, squeeze=False)
+    axes = list(axes[0])
+    assert list(plotting.data.films([np.zeros((8, 8))] * 2, 2, axes=axes)) == axes
     assert plt.get_fignums() == [1]

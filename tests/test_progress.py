@@ -1,7 +1,5 @@
 """A person who waits sees how far a training is and how long it will still take."""
 
-from __future__ import annotations
-
 import pytest
 
 from helpers.training import fit

@@ -1,18 +1,13 @@
 """Figures of the films: examples, means, counts, acquisition groups, and what networks see."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from helpers import config
-from helpers.models import views
-from helpers.models.lungs import Found
 from helpers.plotting import style
-from helpers.plotting.style import Array, Panel, Panels
-from helpers.shortcuts import perturbations
+from helpers.plotting.style import Array, Panels
 
 LUNG = "#56B4E9"  # sky blue of the same palette: neither class, nor the final network
 MAP = "inferno"  # even in brightness, so that it reads in grey as well
@@ -64,69 +59,50 @@ def films(
     return axes
 
 
+TITLES = {
+    "": "Normal lungs are dark and sharply drawn; pneumonia turns parts of them grey or white",
+    "NORMAL": "No pneumonia: dark lungs, sharp edges",
+    "PNEUMONIA": "Pneumonia: bacterial (upper row) and viral (lower row)",
+}
 SEEN = {
     "NORMAL": "Eight chest films: two dark lungs, ribs and diaphragm drawn sharply",
     "PNEUMONIA": "Eight chest films: grey or white patches hide parts of the lungs, dense and on "
     "one side in some of the upper row, a veil over both in some of the lower",
+    "": "Four chest films a row: dark lungs, drawn sharply; then dense patches, some on one side; "
+    "then, in some of the lowest row, a veil over both lungs",
 }
 
 
-def examples(table: pd.DataFrame, pictures: Array, label: str) -> Array:
-    """Eight films of one class, each of another child; ``table`` holds their facts, row by row."""
-    rows = table.reset_index(drop=True).query("label == @label").drop_duplicates("patient")
-    kinds = rows.groupby("subtype")
-    drawn = pd.concat(kind.sample(8 // len(kinds), random_state=config.SEED) for _, kind in kinds)
-    title, caption = "Pneumonia: bacterial (upper row) and viral (lower row)", drawn["subtype"]
-    if label == "NORMAL":
-        title, caption = "No pneumonia: dark lungs, sharp edges", drawn["film"]
-    chosen, labels = pictures[drawn.index], drawn["label"]
-    return films(chosen, 4, title, SEEN[label], caption=caption, label=labels)
+def examples(table: pd.DataFrame, pictures: Array, label: str = "") -> Array:
+    """Films of different children by subtype: eight of one class, or four of each subtype.
+
+    ``table`` holds the films' facts, row by row.
+    """
+    rows = table.reset_index(drop=True).drop_duplicates("patient")
+    rows = rows[rows["label"] == label] if label else rows
+    order = pd.Categorical(rows["subtype"], config.SUBTYPES)
+    kinds, count = rows.groupby(order, observed=True), 8 if label else 12
+    each = count // len(kinds)
+    drawn = pd.concat(kind.sample(each, random_state=config.SEED) for _, kind in kinds)
+    look = {"caption": drawn["subtype"], "label": drawn["label"]}
+    return films(pictures[drawn.index], 4, TITLES[label], SEEN[label], **look)
 
 
-def mean_films(pictures: Array, labels: Array, axes: Panels = None) -> Array:
-    """Mean film of each class and their difference, with a colour bar in grey levels (0..255)."""
+def mean_films(pictures: Array, labels: Array, title: str, axes: Panels = None) -> Array:
+    """Mean film of each class and their difference, with a colour bar in grey levels (0..255).
+
+    Arrows at the letter R, where it stands on most films of the class.
+    """
     normal, sick = (pictures[labels == value].mean(axis=0) for value in (0, 1))
-    reach = np.abs(sick - normal).max()
-    title = f"On average the classes differ by up to {reach:.0f} of 255 grey levels"
     alt = "Two mean films and, in colour, their difference, beyond the lungs in flanks and corners"
-    captions = ("mean NORMAL film", "mean PNEUMONIA film", "PNEUMONIA − NORMAL")
+    captions = ("mean of the healthy", "mean of the sick", "sick − healthy")
     axes = films([normal, sick, normal], 3, title, alt, axes, caption=captions)
+    arrow = {"arrowprops": {"color": "white", "arrowstyle": "->", "lw": 1.5}, "color": "white"}
+    for ax, place in zip(axes, ((0.03, 0.5), (0.115, 0.04)), strict=False):
+        ax.annotate("letter R", place, (0.23, place[1] + 0.1), fontsize=9, **arrow)
     shown = axes[2].imshow(sick - normal, cmap="PuOr_r", vmin=-60, vmax=60, extent=(0, 1, 1, 0))
     axes[2].figure.colorbar(shown, ax=axes[2], label="grey levels", shrink=0.8)
     return axes
-
-
-def class_balance(counts: pd.DataFrame, ax: Panel = None) -> Axes:
-    """Films by part and subtype as stacked bars; ``counts`` as ``manifest.counts`` gives it."""
-    (ax,) = style.panels(ax, 1, 1, 2.8)
-    shares = counts[list(config.SUBTYPES)].div(counts["total"], axis=0).iloc[::-1]
-    shares.plot.barh(stacked=True, width=0.8, color=config.SUBTYPE_COLOURS, grid=False, ax=ax)
-    for bars, (subtype, colour) in zip(ax.containers, config.SUBTYPE_COLOURS.items(), strict=True):
-        if subtype == "viral":  # the same grey as bacterial where there is no colour
-            plt.setp(bars, hatch="///", edgecolor="white")
-        numbers = [f"{n:,}" if n else "" for n in counts[subtype].iloc[::-1]]
-        look = {"color": "white" if subtype == "normal" else config.INK, "label_type": "center"}
-        ax.bar_label(bars, numbers, bbox={"facecolor": colour, "lw": 0, "pad": 1.5}, **look)
-    parts = ", ".join(f"{part} {share:.0%}" for part, share in counts["prevalence"].items())
-    ax.set(title=f"Share of films with pneumonia: {parts}", xlim=(0, 1), ylabel="")
-    ax.set_xlabel("share of the films (number of films in the bars)")
-    ax.xaxis.set_major_formatter("{x:.0%}")
-    ax.legend(ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.28))
-    return ax
-
-
-def films_per_patient(table: pd.DataFrame, ax: Panel = None) -> Axes:
-    """How many films the patients have; a random split by film would tear the right side apart."""
-    (ax,) = style.panels(ax, 1, 1, 2.8)
-    per_patient = table.groupby("patient").size()
-    several = per_patient[per_patient > 1].sum() / len(table)
-    counts = per_patient.clip(upper=8).value_counts().sort_index().rename({8: "8 or more"})
-    counts.plot.bar(rot=0, width=0.8, color=config.INK, logy=True, grid=False, ax=ax)
-    ax.bar_label(ax.containers[0], fmt="{:,.0f}")
-    title = f"{several:.0%} of the films belong to a child with several films"
-    ax.set(title=title, xlabel="films of one patient", ylabel="patients (logarithmic)")
-    ax.margins(y=0.12)
-    return ax
 
 
 def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
@@ -153,31 +129,3 @@ def acquisition_groups(
         films(pictures[drawn.index], axes=axes[first : first + each], label=drawn["label"])
         axes[first].set_ylabel(f"group {group}\n{share:.0%} sick", fontsize=9)
     return axes
-
-
-def views_shown(pictures: Array, found: Found, axes: Panels = None) -> Array:
-    """Films (rows) as the trials' networks are shown them (columns)."""
-    names = ("film", "ring", "without_lungs", "box", "lungs_only")
-    captions = ["the film", "its border ring", "all but the lungs", "the lungs cut out"]
-    captions += ["all but lungs blacked out"] + [""] * len(names) * (len(pictures) - 1)
-    seen = [views.apply(name, pictures, found, config.SOURCE_SIZE) for name in names]
-    rows = np.concatenate(list(zip(*seen, strict=True)))
-    return films(rows, 5, "What the witnesses were shown", axes=axes, caption=captions)
-
-
-def outlines(
-    pictures: Array, found: Found, labels: Sequence[str], title: str, axes: Panels = None
-) -> Array:
-    """Films with the outline and the box of the lungs that were found."""
-    alt = f"{len(pictures)} chest films; both lungs were found in {np.sum(found.ok)} of them"
-    drawn = {"label": labels, "mask": found.masks, "box": found.boxes}
-    return films(pictures, 6, title, alt, axes, **drawn)
-
-
-def counterfactuals(film: Array, donor: Array, axes: Panels = None) -> Array:
-    """One film, its donor, and the film with each thing taken from the donor."""
-    changes = perturbations.COUNTERFACTUALS.items()
-    made = {"the film": film, "the donor": donor}
-    made |= {f"donor's {name}": change(film, donor) for name, change in changes}
-    title = "The same lungs from another acquisition group"
-    return films(list(made.values()), len(made), title, axes=axes, caption=list(made))

@@ -1,3 +1,3 @@
-"""What people read. ``images``, ``render`` and ``slides`` are imported by the commands alone."""
+"""What people read. What takes long to import or draw is imported by those who need it."""
 
-from helpers.report import console, notebook, sentences, tables
+from helpers.report import claims, console, tables

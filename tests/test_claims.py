@@ -1,0 +1,19 @@
+"""A claim of the notebook stops it where it no longer holds, or is marked where it need not."""
+
+import pytest
+
+from helpers.report import claims
+
+
+def test_a_claim_that_no_longer_holds_stops_with_its_words():
+    claims.check(True, "one is one")
+    with pytest.raises(AssertionError, match="write it anew: one is two"):
+        claims.check(1 == 2, "one is two")
+
+
+def test_in_a_run_that_trains_afresh_it_is_marked(monkeypatch):
+    shown = []
+    monkeypatch.setattr(claims, "display", lambda text: shown.append(text.data))
+    claims.check(1 == 2, "one is two", strict=False)
+    claims.check(True, "one is one", strict=False)
+    assert shown == ["*Not so in this run:* one is two."]
