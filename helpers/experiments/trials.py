@@ -1,7 +1,7 @@
 """Candidates for the final network, each judged on acquisition groups it has not learnt from.
 
 One change a candidate from the base; two seeds; five groups held out in turn. No test film is
-read. ``choice`` reads the record.
+read. ``experiments.shift`` reads what is recorded.
 """
 
 import itertools
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from sklearn import metrics as sk
@@ -80,13 +79,6 @@ def prepare(trial: Recipe, ready: Bench) -> tuple[dict, dict]:
     return seen, changed
 
 
-def learn(
-    trial: Recipe, seed: int, y: np.ndarray, seen: dict, parts: tuple, folder: Path
-) -> keras.Model:
-    """A candidate trained on films; ``parts``: those it learns from, those that show its loss."""
-    return fit.fit(trial, seed, *(fit.in_every_view(seen, y, rows) for rows in parts), folder).model
-
-
 def judge(
     trial: Recipe, group: int, seed: int, ready: Bench, pictures: tuple, folder: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -99,7 +91,8 @@ def judge(
     steer = table["part"].eq("validation").to_numpy()
     learnt = others & ~steer
     y = table["y"].to_numpy()
-    network = learn(trial, seed, y, seen, (learnt, others & steer), folder)
+    data = (fit.in_every_view(seen, y, rows) for rows in (learnt, others & steer))
+    network = fit.fit(trial, seed, *data, folder).model
     rows = np.flatnonzero(held | (others & steer))
     said = ensemble.mean_over_views(network, {view: films[rows] for view, films in seen.items()})
     answers = table.iloc[rows][["film"]].assign(
