@@ -41,7 +41,7 @@ class Answer:
     """What is said of one film; ``error`` names the reason where nothing is.
 
     ``probability`` of pneumonia; ``decision`` PNEUMONIA or NORMAL at the operating point;
-    ``refer``: ask a radiologist, for the band of chapter 9 or a warning puts the film in doubt.
+    ``refer``: ask a radiologist, as the probability lies in the band or a warning casts doubt.
     """
 
     path: str
@@ -108,7 +108,7 @@ class Predictor:
         if sensitivity is not None:
             self.threshold = thresholds.operating_threshold(validation, sensitivity)
         self.ensemble = replace(final.ensemble(), threshold=self.threshold)
-        self.band = decisions.referral_band(validation)
+        self.band = decisions.referral_band(validation).reaching(self.threshold)
         self.limits = record.read_facts(root, input_check.NAME)["limits"]
         kinds = together([(record.load_network(root, input_check.NAME), "film")])
         self._kinds = lambda films: kinds({"film": films})[0]

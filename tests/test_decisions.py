@@ -125,6 +125,8 @@ def test_the_band_keeps_what_was_wanted_and_refers_nobody_where_classes_are_apar
     assert outcome["found in all"] >= 0.95
     assert (many.loc[many["y"] == 0, "probability"] < band.high).mean() >= 0.95
     separated = frame([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
+    assert band.reaching(0.99) == decisions.Band(band.low, 0.99)
+    assert band.reaching(0.01) == decisions.Band(0.01, band.high)
     band = decisions.referral_band(separated)
     assert band.low == band.high
     outcome = decisions.referral_outcome(separated, band)["value"]

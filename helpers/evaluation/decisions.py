@@ -1,7 +1,8 @@
 """What an operating point means in use: costs, net benefit, predictive values, referral."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -119,6 +120,10 @@ class Band:
 
     low: float
     high: float
+
+    def reaching(self, threshold: float) -> Self:
+        """The band made wide enough to hold ``threshold``: no call then contradicts the band."""
+        return replace(self, low=min(self.low, threshold), high=max(self.high, threshold))
 
     def refers(self, probability: pd.Series | np.ndarray) -> np.ndarray:
         """Which films go to the radiologist, (n,) bool."""

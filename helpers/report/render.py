@@ -80,7 +80,7 @@ def _judged(final: Result) -> dict[str, Any]:
     """The final network at each operating point (by its name), and how far it can be trusted."""
     scores = {part: final.scores(part) for part in ("validation", "test")}
     cuts = {"0.5": final.threshold, "recall-first": final.recall_first}
-    band = decisions.referral_band(scores["validation"])
+    band = decisions.referral_band(scores["validation"]).reaching(final.threshold)
     check = record.read_facts(config.RESULTS, input_check.NAME)
     return {
         "recipe": final.recipe,
