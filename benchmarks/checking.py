@@ -77,6 +77,8 @@ def judge(seen: Mapping[str, pd.DataFrame], limits: Mapping[str, float]) -> dict
 def measure(folders: list[str]) -> dict[str, object]:
     """Judge the recorded check by test films, what is made of them, photographs and ``folders``."""
     films, pictures = dataset.load(dataset.at_hand(), config.SOURCE_SIZE)
+    if not films.complete:  # else figures of other films would take the place of the record's
+        raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
     known, test = (pictures[films.table["part"] == part] for part in ("validation", "test"))
     others = {
         Path(folder).name.replace("_", " "): np.array(

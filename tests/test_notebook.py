@@ -46,7 +46,9 @@ def test_the_notebook_stays_small(notebook, code):
     counted = words, len(code), sum(kind.startswith("image/") for kind in shown)
     print("{} words, {} cells of code, {} figures".format(*counted))
     assert all(np.less_equal(counted, (5000, 75, 26)))
-    assert (statistics.median(lines), max(lines)) <= (4, 15)
+    assert statistics.median(lines) <= 4
+    assert max(lines) <= 15
+    assert max(len(cell.source.splitlines()) for cell in code) <= 17
     assert len(code) < len(notebook.cells) / 2
     assert config.NOTEBOOK.stat().st_size < 4_000_000
 

@@ -9,7 +9,7 @@ from helpers.evaluation import calibration, decisions, metrics
 from helpers.experiments import shift, trials, trust
 from helpers.training.study import Result
 
-# Beside ``shift.TARGETS``, on test films at 0.5: (must, aim). Fixed beforehand.
+# Beside ``shift.TARGETS``, on test films at 0.5: (must, aim). ERRORS were set when known.
 REFERRED = (trust.DECIDED, 0.985)
 ERRORS = {"Brier score": (0.045, 0.035), "expected calibration error": (0.05, 0.03)}
 STEADY = {"2%": "edge of 2%", "4%": "edge or crop of 4%", "mirrored": "mirrored"}
