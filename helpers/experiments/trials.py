@@ -59,6 +59,7 @@ _CHANGES = (
     ("base", BASE.title, {}),
     ("whole_film", "Whole film alone", {"view": "film", **ALONE}),
     ("lung_crop", "Lung crop alone", {"view": "box", **ALONE}),
+    ("trimmed", "Plain edges cut off", {"view": "trimmed film+trimmed box"}),
     ("plain", "Neither mirrored nor framed", {"augmentation": MILD_AND_LOOK}),
     ("letters", "Letters stamped", {"augmentation": replace(FRAMED, letters=0.5)}),
     ("side_128", "128 pixels", {"side": 128}),
