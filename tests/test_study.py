@@ -364,3 +364,20 @@ def test_closing_a_run_leaves_what_another_is_training(study, complete, training
     theirs.mkdir()
     mine.close()
     assert (work.exists(), theirs.exists()) == (False, True)
+
+
+def test_a_member_a_fold_answers_what_it_has_not_learnt(monkeypatch, study, complete, trainings):
+    folded = dataclasses.replace(RECIPES["cnn_1"], folds=True, seeds=(1, 2, 3, 4, 5))
+    monkeypatch.setattr(recipes, "STUDY", {"cnn_1": folded})
+    result = study(complete).run("cnn_1")
+    films, said = complete.table.set_index("film"), result.record.predictions
+    own = said[said["split"] == "out-of-fold"]
+    assert (own["seed"] == own["film"].map(films["fold"])).all()
+    assert sorted(own["film"]) == sorted(films.index[films["part"] != "test"])
+    test = said[said["split"] == "test"]
+    assert len(test) == 5 * films["part"].eq("test").sum() and len(own) + len(test) == len(said)
+    learnt = [(films["fold"].gt(0) & films["fold"].ne(n)).sum() for n in folded.seeds]
+    assert [count for *_, count in trainings] == learnt
+    assert set(result.scores("validation")["film"]) == set(films.index[films["fold"] == 1])
+    assert len(result.unseen) == len(own)
+    assert result.record.facts["rule"].endswith("on out-of-fold films")

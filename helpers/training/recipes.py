@@ -22,7 +22,7 @@ MILD_AND_LOOK = dataclasses.replace(
 
 # Fields that came after the first record. At their first value, which is their default, they
 # change nothing: a digest leaves them out there, and what was recorded before stays valid.
-LATER = ("network", "view", "take", "rule", "sharpness", "letters", "crop", "frame", "both")
+LATER = ("network", "view", "take", "rule", "sharpness", "letters", "crop", "frame", "both", "folds")
 
 # What is not part of what was trained: changing it leaves a record valid.
 PROSE = ("title", "short_epochs", "short_seeds", "was", "recall_first")
@@ -57,6 +57,7 @@ class Recipe:
     network: str = ""  # its builder, where that is not the recipe's own name
     view: str = "film"  # what it sees (views.VIEWS); several are joined by "+"
     both: bool = False  # a member learns from all views, and answers with their mean
+    folds: bool = False  # a seed is a fold: its member learns from all others (manifest.folds)
     take: str = "best"  # weights of the epoch with the lowest validation loss, or of the "last"
     rule: str = "sensitivity"  # as recorded; ``recall_first`` has taken its place
     recall_first: str = "98% of the sick"  # thresholds.RULES: how that operating point is found
@@ -77,6 +78,11 @@ class Recipe:
     def views_of(self, seed: int) -> tuple[str, ...]:
         """What the member trained with ``seed`` sees: all views, or one in turn."""
         return self.views if self.both else (self.views[self.seeds.index(seed) % len(self.views)],)
+
+    @property
+    def unseen(self) -> str:
+        """Split of the record with answers to films that a member has not learnt from."""
+        return "out-of-fold" if self.folds else "validation"
 
     def settings(self) -> dict[str, Any]:
         """Everything that decides the result, as plain data."""

@@ -46,8 +46,13 @@ class Result:
 
     @functools.cached_property
     def recall_first(self) -> float:
-        """The operating point that puts recall first, by the recipe's rule on validation films."""
-        return thresholds.RULES[self.recipe.recall_first](self.scores("validation"))
+        """The operating point that puts recall first, by the recipe's rule on unseen films."""
+        return thresholds.RULES[self.recipe.recall_first](self.unseen)
+
+    @property
+    def unseen(self) -> pd.DataFrame:
+        """Scores on what the members have not learnt from: validation films, or out of fold."""
+        return self.scores(self.recipe.unseen)
 
     def estimate(self, part: str, threshold: float | None = None) -> pd.DataFrame:
         """Metrics with 95% limits on ``part``, at 0.5 or another threshold."""
@@ -73,14 +78,17 @@ class Result:
 
     def seeds(self, part: str) -> pd.DataFrame:
         """Probability per film (rows, in the manifest's order) and seed (columns)."""
-        rows = self.record.predictions.query("split == @part")
-        return rows.pivot(index="film", columns="seed", values="probability").sort_index()
+        split = self.recipe.unseen if part == "validation" else part
+        rows = self.record.predictions.query("split == @split")
+        table = rows.pivot(index="film", columns="seed", values="probability").sort_index()
+        return table if split == part else table[self.films.loc[table.index, "part"] == part]
 
     def scores(self, part: str) -> pd.DataFrame:
-        """The network's answer on ``part`` (validation or test), one row a film.
+        """The network's answer on ``part`` (validation, out-of-fold or test), one row a film.
 
         Columns: film, label, y (1 for pneumonia), subtype, series, patient, probability: the
-        mean over seeds where the recipe averages, else the chosen seed's.
+        mean over seeds where the recipe averages, else the chosen seed's. Of folds only the
+        member answers that has not learnt from the film, but on test films all do.
         """
         table = self.seeds(part)
         probability = table.mean(axis=1) if self.recipe.average else table[self.chosen]
@@ -283,9 +291,8 @@ class Study:
         films, seen = self.pictures(replace(recipe, view="+".join(recipe.views_of(seed))))
         if self._folder(recipe) != work:
             raise dataset.FilmError(f"{films.source}: a worker cannot read the same films")
-        y, part = films.table["y"].to_numpy(), films.table["part"].to_numpy()
-        rows = (part == name for name in ("training", "validation"))
-        data = (fit.in_every_view(seen, y, some) for some in rows)
+        y = films.table["y"].to_numpy()
+        data = (fit.in_every_view(seen, y, rows) for rows in _learnt(recipe, seed, films.table))
         with fit.bar(recipe, seed, self.names, silent=not self._tell) as bar:
             report = functools.partial(fit.report, bar)
             return fit.fit(recipe, seed, *data, work / f"seed_{seed}", report)
@@ -293,11 +300,13 @@ class Study:
     def _record(self, recipe: Recipe, fitted: dict[int, fit.Fitted]) -> None:
         """Score the validation and test films with each member and write the record."""
         (films, pictures), rows = self.pictures(recipe), []
-        table, scored = films.table, films.table["part"].ne("training").to_numpy()
+        table, test = films.table, films.table["part"].eq("test").to_numpy()
         if self.official:
-            record.note_opening(self.root, recipe, int((table["part"] == "test").sum()))
-        names = table.loc[scored, ["film", "part"]].rename(columns={"part": "split"})
+            record.note_opening(self.root, recipe, int(test.sum()))
         for seed in recipe.seeds:
+            scored = test | _learnt(recipe, seed, table)[1]
+            names = table.loc[scored, ["film"]]
+            names = names.assign(split=np.where(test[scored], "test", recipe.unseen))
             if fitted:
                 seen = {view: pictures[view][scored] for view in recipe.views_of(seed)}
                 probability = ensemble.mean_over_views(fitted[seed].model, seen)
@@ -328,7 +337,7 @@ class Study:
         return {
             "threshold": result.threshold,
             "recall_first": result.recall_first,
-            "rule": f"{recipe.recall_first}, on validation films",
+            "rule": f"{recipe.recall_first}, on {recipe.unseen} films",
         }
 
     def _folder(self, recipe: Recipe) -> Path:
@@ -341,6 +350,13 @@ class Study:
         for path in self._worked:
             shutil.rmtree(path, ignore_errors=True)
         (self._work / f"{lungs.NAME}-finished").unlink(missing_ok=True)
+
+
+def _learnt(recipe: Recipe, seed: int, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Films that a member learns from, and those that steer it, each (n,) bool."""
+    held = table["fold"].eq(seed) if recipe.folds else table["part"].eq("validation")
+    learnt = table["part"].ne("test") & ~held
+    return learnt.to_numpy(), held.to_numpy()
 
 
 def _dummy(recipe: Recipe, table: pd.DataFrame) -> np.ndarray:
