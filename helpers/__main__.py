@@ -50,6 +50,9 @@ def trials(arguments: argparse.Namespace) -> str:
     from helpers.experiments import trials
 
     names, build = arguments.recipes, config.BUILD / "trials"
+    if arguments.score_test:
+        trials.score_test(dataset.at_hand(), config.RESULTS, build, _tell)
+        return f"{config.RESULTS / trials.FOLDER / trials.TEST}: after the choice"
     trials.run_all(dataset.at_hand(), config.RESULTS, build, names, _tell)
     return f"{len(names or trials.CANDIDATES)} candidates are in data/results/trials"
 
@@ -157,6 +160,9 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
         if name in ("train", "trials"):
             sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
+        if name == "trials":
+            test = "score the test films with the recorded candidates; only after the choice"
+            sub.add_argument("--score-test", action="store_true", help=test)
         if name in ("train", "predict"):
             where = sub.add_mutually_exclusive_group()
             where.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)

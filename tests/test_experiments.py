@@ -12,11 +12,11 @@ from helpers import config
 from helpers.data import dataset, manifest
 from helpers.evaluation import metrics, thresholds
 from helpers.experiments import bench, shift, trials, trust
-from helpers.models import classifiers, views
+from helpers.models import classifiers, ensemble, views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
 from helpers.shortcuts import acquisition
-from helpers.training import recipes, record
+from helpers.training import fit, recipes, record
 from helpers.training.study import Study
 
 
@@ -125,10 +125,26 @@ def test_a_candidate_resumes_and_is_recorded(tmp_path, monkeypatch):
     said = shift.held_out(tmp_path)
     assert not said.duplicated(["seed", "group", "film"]).any()
     assert said.groupby("group").size().ge(16).all()
+    network = fit.finished(trial, 1, trials.folder_of(trial, 1, 2, tmp_path))
+    again = pd.Series(ensemble.mean_over_views(network, seen[0]), films["film"])
+    said = said[said["group"] == 2].set_index("film")["probability"]
+    np.testing.assert_allclose(again[said.index], said, atol=1e-4)
+
+
+def test_the_simplest_of_the_steady_and_nearly_best_is_chosen():
+    columns = [trials.HELD_OUT, "spread", "missed"]
+    rows = {"a": (0.99, 0.001, 2), "b": (0.97, 0.001, 0), "c": (0.978, 0.001, 0)}
+    rows |= {"d": (0.98, 0.003, 0)}
+    assert shift.chosen(pd.DataFrame(rows, columns).T) == "c"
+    table = shift.choice()
+    assert shift.chosen(table) in table.index[table["missed"] == table["missed"].min()]
+    limits = pd.DataFrame(shift.STABLE, ["moved", "flipped"]).T
+    assert shift.missed(limits) == []
+    assert shift.missed(limits.assign(flipped=limits["flipped"] + 0.001)) == list(limits.index)
 
 
 def test_an_unknown_trial_is_refused_before_films_are_read(tmp_path):
-    with pytest.raises(ValueError, match="no candidate nonsense; there are base, "):
+    with pytest.raises(ValueError, match="no candidate nonsense; there are whole_film, "):
         trials.run_all(
             dataset.Films("none", pd.DataFrame()), tmp_path, tmp_path, ["nonsense"], print
         )

@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 from helpers import config
 from helpers.data import manifest
 from helpers.evaluation import metrics, thresholds
-from helpers.experiments import trials
+from helpers.experiments import bench, trials
 from helpers.shortcuts import acquisition
 
 # What the final network is to reach on the test films at 0.5: (must, aim). All but AUROC's were set
@@ -103,6 +103,59 @@ def recall_first(table: pd.DataFrame) -> str:
     values = table.xs("value", axis=1, level=-1)
     balanced = values.drop(columns="pooled", level=0).mean(axis=1)
     return balanced[values["pooled", "sensitivity"] >= FOUND].idxmax()
+
+
+def missed(steady: pd.DataFrame) -> list[str]:
+    """Changes (index of ``steady``; columns moved, flipped) that do more than STABLE allows."""
+    limits = pd.DataFrame(STABLE, ["moved", "flipped"]).T
+    return list(limits.index[(steady.loc[limits.index, limits.columns] > limits).any(axis=1)])
+
+
+def choice(root: Path = config.RESULTS) -> pd.DataFrame:
+    """What each candidate's trials say, a row a candidate, the simpler first.
+
+    AUROC on validation films of the groups learnt from and on held-out groups (means over groups
+    and seeds), ``spread`` of the latter between seeds; ``missed`` of the changes in STABLE; AUROC
+    with lungs, and with all but the lungs, blacked out.
+    """
+    auroc = auroc_by_group(held_out(root)).mean(axis=1)
+    seeds = auroc.xs(trials.HELD_OUT, level="role").groupby("candidate")
+    steady = pd.read_csv(root / trials.FOLDER / trials.STABILITY)
+    steady = steady.groupby(["candidate", "change"]).mean()
+    table = auroc.groupby(["candidate", "role"]).mean().unstack()[[trials.SOURCE, trials.HELD_OUT]]
+    table["spread"] = seeds.max() - seeds.min()
+    table["missed"] = [len(missed(steady.loc[name])) for name in table.index]
+    lungs = steady["AUROC"].unstack()[list(bench.BLACKENED)]
+    order = [name for name in trials.CANDIDATES if name in table.index]
+    return table.join(lungs).loc[order].rename_axis(columns=None)
+
+
+def chosen(table: pd.DataFrame) -> str:
+    """The candidate that the rule chooses from ``choice``.
+
+    Of those that miss the fewest limits of stability the one with the highest AUROC on held-out
+    groups; among those within the widest spread between seeds of it, the simplest.
+    """
+    steady = table[table["missed"] == table["missed"].min()]
+    near = steady[trials.HELD_OUT] >= steady[trials.HELD_OUT].max() - table["spread"].max()
+    return near.idxmax()
+
+
+def foretold(root: Path = config.RESULTS) -> pd.DataFrame:
+    """AUROC, sensitivity and specificity at 0.5 of each candidate scored on test films.
+
+    Columns (figure; source validation, held out, test): means over seeds, and over groups before.
+    """
+    test = pd.read_csv(root / trials.FOLDER / trials.TEST).assign(role="test", group=0)
+    known = manifest.read().set_index("film")[["y", "patient"]]
+    said = pd.concat([held_out(root), test.join(known, on="film")])
+    keys = ["candidate", "role", "seed", "group"]
+    points = {key: metrics.point(of, thresholds.CONVENTION) for key, of in said.groupby(keys)}
+    table = pd.DataFrame(points).T.rename_axis(keys)[["AUROC", "sensitivity", "specificity"]]
+    means = table.groupby(["candidate", "role"]).mean().unstack()
+    order = [name for name in trials.CANDIDATES if name in set(test["candidate"])]
+    roles = [trials.SOURCE, trials.HELD_OUT, "test"]
+    return means.loc[order].reindex(columns=roles, level="role")
 
 
 def explained(before: pd.DataFrame, after: pd.DataFrame, threshold: float) -> pd.DataFrame:

@@ -25,6 +25,7 @@ from helpers.training.recipes import MILD_AND_LOOK, Recipe
 
 FOLDER = "trials"
 ANSWERS, STABILITY, FACTS = "held_out_groups.csv", "stability.csv", "candidates.json"
+TEST = "test_films.csv"  # written after the choice
 KEPT = ("answers.csv", "changes.csv")  # of one training, beside its state
 HELD_OUT, SOURCE = "held out", "source validation"
 GROUPS = range(1, acquisition.GROUPS + 1)
@@ -55,16 +56,17 @@ BASE = replace(
     keep_weights=False,
 )
 ALONE = {"both": False, "epochs": 20}
+# The simpler stand first: among equals the first is chosen (``shift.chosen``).
 _CHANGES = (
-    ("base", BASE.title, {}),
     ("whole_film", "Whole film alone", {"view": "film", **ALONE}),
     ("lung_crop", "Lung crop alone", {"view": "box", **ALONE}),
-    ("trimmed", "Plain edges cut off", {"view": "trimmed film+trimmed box"}),
     ("plain", "Neither mirrored nor framed", {"augmentation": MILD_AND_LOOK}),
+    ("unframed", "Without frame", {"augmentation": replace(FRAMED, frame=0.0, crop=0.0)}),
+    ("unmirrored", "Not mirrored", {"augmentation": replace(FRAMED, mirror=False)}),
+    ("base", BASE.title, {}),
+    ("trimmed", "Plain edges cut off", {"view": "trimmed film+trimmed box"}),
     ("letters", "Letters stamped", {"augmentation": replace(FRAMED, letters=0.5)}),
     ("side_128", "128 pixels", {"side": 128}),
-    ("unmirrored", "Not mirrored", {"augmentation": replace(FRAMED, mirror=False)}),
-    ("unframed", "Without frame", {"augmentation": replace(FRAMED, frame=0.0, crop=0.0)}),
 )
 CANDIDATES = {name: replace(BASE, name=name, title=title, **new) for name, title, new in _CHANGES}
 
@@ -168,6 +170,29 @@ def write(trial: Recipe, table: pd.DataFrame, root: Path, build: Path) -> None:
     _add(root / FOLDER / STABILITY, trial.name, pd.concat(steady).round(4))
     known = recorded(root) | {trial.name: facts}
     storage.write_text(root / FOLDER / FACTS, json.dumps(known, indent=1) + "\n")
+
+
+def score_test(films: dataset.Films, root: Path, build: Path, tell: Callable) -> None:
+    """Score the test films with every recorded candidate whose networks are under ``build``.
+
+    Not before the choice. Recorded: candidate, seed, film, and the mean of a seed's five networks.
+    """
+    ready = bench.prepare(films, root, ("test",))
+    for name, trial in CANDIDATES.items():
+        folders = list(itertools.product(trial.seeds, GROUPS))
+        trained = all((folder_of(trial, *at, build) / KEPT[1]).is_file() for at in folders)
+        if name not in recorded(root) or not trained:
+            continue
+        tell(f"{trial.title}: test films")
+        record.note_opening(root, trial, len(ready.table))
+        seen = {v: views.apply(v, ready.pictures, ready.found, trial.side) for v in trial.views}
+        said = {}
+        for at in folders:
+            network = fit.finished(trial, at[0], folder_of(trial, *at, build))
+            said[at] = ensemble.mean_over_views(network, seen)
+        table = pd.DataFrame(said, ready.table["film"]).T.groupby(level=0).mean().T
+        rows = table.melt(var_name="seed", value_name="probability", ignore_index=False)
+        _add(root / FOLDER / TEST, name, rows.reset_index().assign(candidate=name).round(4))
 
 
 def _add(path: Path, name: str, rows: pd.DataFrame) -> None:

@@ -210,6 +210,13 @@ def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -
     return network
 
 
+def finished(recipe: Recipe, seed: int, folder: Path) -> keras.Model:
+    """The network of a training that has come to its end in ``folder``."""
+    model = compiled(recipe, 1, seed)
+    model.optimizer.build(model.trainable_variables)
+    return _best_network(recipe, seed, model, folder)
+
+
 def epochs(what: str, count: int, silent: bool = False) -> tqdm:
     """A bar over ``count`` epochs of something, which may stand at part of one."""
     return tqdm(
