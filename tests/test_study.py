@@ -167,9 +167,10 @@ def test_scores_bring_the_facts_of_each_film_and_pneumonia_is_the_class_1(record
 
 
 def test_members_are_the_kept_networks_and_others_are_not_made_up(recorded):
-    assert [model.name for model in recorded.run("cnn_1").members()] == ["cnn_1", "cnn_1"]
+    members = recorded.run("cnn_1").ensemble().members
+    assert [(model.name, view) for model, view in members] == [("cnn_1", "film")] * 2
     with pytest.raises(RecordError, match="not kept"):
-        recorded.run("dense").members()
+        recorded.run("dense").ensemble()
 
 
 # -- training ---------------------------------------------------------------------------------
@@ -263,7 +264,7 @@ def test_the_dummy_calls_every_film_pneumonia_and_trains_no_network(study, compl
 
 def test_a_network_is_trained_for_real_and_scores_as_recorded(study, complete, tiny):
     result = study(complete, schedule="short").run("cnn_1")
-    (network,) = result.members()
+    ((network, _),) = result.ensemble().members
     paths = complete.table.loc[complete.table["part"] == "test", "path"]
     pictures, _ = dataset.read_all(list(paths), SIDE)
     recorded = result.scores("test")["probability"]
@@ -375,7 +376,8 @@ def test_a_member_a_fold_answers_what_it_has_not_learnt(monkeypatch, study, comp
     assert (own["seed"] == own["film"].map(films["fold"])).all()
     assert sorted(own["film"]) == sorted(films.index[films["part"] != "test"])
     test = said[said["split"] == "test"]
-    assert len(test) == 5 * films["part"].eq("test").sum() and len(own) + len(test) == len(said)
+    assert len(test) == 5 * films["part"].eq("test").sum()
+    assert len(own) + len(test) == len(said)
     learnt = [(films["fold"].gt(0) & films["fold"].ne(n)).sum() for n in folded.seeds]
     assert [count for *_, count in trainings] == learnt
     assert set(result.scores("validation")["film"]) == set(films.index[films["fold"] == 1])

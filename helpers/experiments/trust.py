@@ -1,12 +1,10 @@
 """What breaks a network, where it looks: measured on the full films, read back as tables.
 
-Two networks side by side: the final one, and CNN 5, whose weights are not kept: one of its
-trainings is repeated with the same settings, and this *reference* is kept instead.
+Two networks side by side: the final one, and CNN 5 as a reference.
 """
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,11 @@ from helpers.evaluation import metrics
 from helpers.evaluation.thresholds import CONVENTION
 from helpers.experiments import trials
 from helpers.experiments.bench import BLACKENED, CHANGES, CORRUPTED, PLAIN, Bench, prepare
-from helpers.models import classifiers, ensemble, lungs
+from helpers.models import ensemble, lungs
 from helpers.models.ensemble import Ensemble
 from helpers.shortcuts import perturbations
-from helpers.training import fit, recipes, record
-from helpers.training.study import Study
+from helpers.training import recipes, record
+from helpers.training.study import Result, Study
 
 FOLDER, MAPS, SANITY_CHECK = "trust", "looks.csv", "likeness.csv"  # of the record
 STABILITY = "stability.csv"
@@ -43,31 +41,10 @@ def titles() -> dict[str, str]:
     return {name: recipes.get(name).title for name in (REFERENCE, "final")}
 
 
-def train_reference(bench: Bench, root: Path, build: Path) -> None:
-    """Train the seed of CNN 5 that counts again and keep its weights, unless that is done."""
-    if (root / FOLDER / REFERENCE / record.FACTS).is_file():
-        return
-    recipe, seed = recipes.get(REFERENCE), Study(results=root).run(REFERENCE).chosen
-    seen, y = lungs.resized(bench.pictures, recipe.side), bench.table["y"].to_numpy()
-    learn, steer = (bench.rows(part) for part in ("training", "validation"))
-    data = [(seen[rows], y[rows]) for rows in (learn, steer)]
-    fitted = fit.fit(recipe, seed, *data, build / REFERENCE)
-    facts = {
-        "recipe_digest": recipe.digest(),
-        "network_digest": classifiers.fingerprint(recipe.builder, recipe.side),
-        "seed": seed,
-        "training_seconds": fitted.seconds,
-        **record.circumstances(),
-    }
-    record.write_facts(root / FOLDER, REFERENCE, facts, fitted.model)
-
-
 def ensembles(root: Path = config.RESULTS) -> dict[str, Ensemble]:
-    """The reference of CNN 5 and the final network; RecordError where weights are absent."""
-    recipe = recipes.get(REFERENCE)
-    members = ((record.load_network(root / FOLDER, REFERENCE), recipe.view),)
-    early = Ensemble(REFERENCE, recipe.title, recipe.side, CONVENTION, members)
-    return {REFERENCE: early, "final": Study(results=root).run("final").ensemble()}
+    """CNN 5 and the final network; RecordError where weights are absent."""
+    study = Study(results=root)
+    return {name: study.run(name).ensemble() for name in (REFERENCE, "final")}
 
 
 def measure_changes(
@@ -90,17 +67,20 @@ def measure_changes(
     return {name: wide.xs(name, axis=1, level=1) for name in networks}
 
 
-def measure_stability(bench: Bench, final: Ensemble, tell: Tell) -> pd.DataFrame:
-    """The final network's probability for validation films under HARMLESS changes.
+def measure_stability(bench: Bench, final: Result, tell: Tell) -> pd.DataFrame:
+    """The final network's probability for films under HARMLESS changes, of which PLAIN is none.
 
-    Columns film, change, probability; the change PLAIN is none.
+    Validation films by the member that has not learnt from them, test films by all. Columns film,
+    change, probability.
     """
-    rows, measured = bench.rows("validation"), []
-    for change in (PLAIN, *perturbations.HARMLESS):
-        tell(f"validation films: {change}")
-        said = final.answers(*bench.changed(change, rows))
-        films = bench.table.iloc[rows][["film"]]
-        measured.append(films.assign(change=change, probability=said))
+    measured = []
+    for part, seeds in (("validation", (1,) if final.recipe.folds else None), ("test", None)):
+        rows, network = bench.rows(part), final.ensemble(seeds)
+        for change in (PLAIN, *perturbations.HARMLESS):
+            tell(f"{part} films: {change}")
+            said = network.answers(*bench.changed(change, rows))
+            films = bench.table.iloc[rows][["film"]]
+            measured.append(films.assign(change=change, probability=said))
     return pd.concat(measured, ignore_index=True).round(4)
 
 
@@ -148,23 +128,18 @@ def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
     FilmError where the films are not the full set; RecordError where the final network or the
     network that finds lungs is not recorded.
     """
-    bench, folder = prepare(films, root), root / FOLDER
-    tell("CNN 5, trained again for its weights")
-    train_reference(bench, root, build)
+    bench, folder, final = prepare(films, root), root / FOLDER, Study(results=root).run("final")
     networks, opened = ensembles(root), build / "opened"
-    if not (folder / STABILITY).is_file():  # asks no test film
-        table = measure_stability(bench, networks["final"], tell)
-        storage.write_text(folder / STABILITY, table.to_csv(index=False, lineterminator="\n"))
     if all((folder / f"{name}.csv").is_file() for name in networks):
         return folder
     if not opened.is_file():
-        seed = record.read_facts(folder, REFERENCE)["seed"]
-        for recipe in (replace(recipes.get(REFERENCE), seeds=(seed,)), recipes.get("final")):
-            record.note_opening(root, recipe, len(bench.rows("test")))
+        for name in networks:
+            record.note_opening(root, recipes.get(name), len(bench.rows("test")))
         storage.write_text(opened, "")
-    for name, of in ((SANITY_CHECK, measure_sanity_check), (MAPS, measure_maps)):
+    steps = (STABILITY, measure_stability, final), (SANITY_CHECK, measure_sanity_check, networks)
+    for name, of, asked in (*steps, (MAPS, measure_maps, networks)):
         if not (folder / name).is_file():
-            table = of(bench, networks, tell).to_csv(index=False, lineterminator="\n")
+            table = of(bench, asked, tell).to_csv(index=False, lineterminator="\n")
             storage.write_text(folder / name, table)
     for name, table in measure_changes(bench, networks, build, tell).items():
         storage.write_text(folder / f"{name}.csv", table.to_csv(lineterminator="\n"))
@@ -188,7 +163,7 @@ def check(root: Path = config.RESULTS, films: dataset.Films | None = None) -> st
     test, seen = Study(films=dataset.Films(films.source, table), results=root).pictures(recipe)
     said = {
         seed: ensemble.mean_over_views(model, {view: seen[view] for view in recipe.views_of(seed)})
-        for seed, model in zip(recipe.seeds, final.members(), strict=True)
+        for seed, model in ((seed, final.load(seed)) for seed in recipe.seeds)
     }
     wanted = recorded.loc[test.table["film"], list(said)].to_numpy()
     worst = np.abs(np.column_stack(list(said.values())) - wanted).max()
@@ -245,12 +220,12 @@ def loss(name: str, root: Path = config.RESULTS) -> pd.Series:
     return pd.Series({"value": relative[0], "low": low, "high": high})
 
 
-def stability(root: Path = config.RESULTS) -> pd.DataFrame:
-    """What harmless changes do to the final network on validation films: moved, flipped, AUROC."""
+def stability(part: str = "validation", root: Path = config.RESULTS) -> pd.DataFrame:
+    """What harmless changes do to the final network on films of a part: moved, flipped, AUROC."""
     said = _recorded(STABILITY, root).pivot(index="film", columns="change", values="probability")
-    y = manifest.read().set_index("film")["y"]
-    said = said[[PLAIN, *perturbations.HARMLESS]]
-    return trials.stability(said, y[said.index]).set_index("change")
+    films = manifest.read().query("part == @part").set_index("film")
+    said = said.loc[films.index, [PLAIN, *perturbations.HARMLESS]]
+    return trials.stability(said, films["y"]).set_index("change")
 
 
 def ablations() -> pd.DataFrame:

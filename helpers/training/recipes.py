@@ -22,18 +22,8 @@ MILD_AND_LOOK = dataclasses.replace(
 
 # Fields that came after the first record. At their first value, which is their default, they
 # change nothing: a digest leaves them out there, and what was recorded before stays valid.
-LATER = (
-    "network",
-    "view",
-    "take",
-    "rule",
-    "sharpness",
-    "letters",
-    "crop",
-    "frame",
-    "both",
-    "folds",
-)
+LATER = ("network", "view", "take", "rule", "sharpness", "letters", "crop", "frame")
+LATER += ("both", "folds")
 
 # What is not part of what was trained: changing it leaves a record valid.
 PROSE = ("title", "short_epochs", "short_seeds", "was", "recall_first")

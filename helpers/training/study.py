@@ -91,18 +91,19 @@ class Result:
         member answers that has not learnt from the film, but on test films all do.
         """
         table = self.seeds(part)
-        probability = table.mean(axis=1) if self.recipe.average else table[self.chosen]
+        probability = table[list(self.answering)].mean(axis=1)
         films = self.films.loc[table.index, ["label", "y", "subtype", "series", "patient"]]
         return films.assign(probability=probability).reset_index()
 
-    def members(self) -> list[keras.Model]:
-        """The trained networks, one a seed; RecordError where they are not kept."""
-        return [self.load(seed) for seed in self.recipe.seeds]
+    @property
+    def answering(self) -> tuple[int, ...]:
+        """The seeds whose networks answer: all where the recipe averages, else the chosen one."""
+        return self.recipe.seeds if self.recipe.average else (self.chosen,)
 
-    def ensemble(self) -> Ensemble:
-        """The members, what each sees, the operating point; RecordError: weights are not kept."""
-        recipe, members = self.recipe, zip(self.recipe.seeds, self.members(), strict=True)
-        pairs = ((model, view) for seed, model in members for view in recipe.views_of(seed))
+    def ensemble(self, seeds: Sequence[int] | None = None) -> Ensemble:
+        """The networks that answer (or of some seeds); RecordError: weights are not kept."""
+        recipe, members = self.recipe, {seed: self.load(seed) for seed in seeds or self.answering}
+        pairs = [(members[seed], view) for seed in members for view in recipe.views_of(seed)]
         return Ensemble(recipe.name, recipe.title, recipe.side, self.threshold, tuple(pairs))
 
 
@@ -327,13 +328,15 @@ class Study:
         }
         history = pd.concat(histories, ignore_index=True) if histories else pd.DataFrame()
         predictions = pd.concat(rows).sort_values(["seed", "split", "film"], ignore_index=True)
-        facts |= self._operating_points(recipe, record.Record(predictions, history, {}))
-        members = {seed: one.model for seed, one in fitted.items() if recipe.keep_weights}
-        record.write(self.root, recipe, record.Record(predictions, history, facts), members)
+        found = record.Record(predictions, history, facts)
+        result = Result(recipe, found, table.set_index("film"), lambda seed: None)
+        facts |= self._operating_points(result)
+        kept = result.answering if fitted and recipe.keep_weights else ()
+        record.write(self.root, recipe, found, {seed: fitted[seed].model for seed in kept})
 
-    def _operating_points(self, recipe: Recipe, found: record.Record) -> dict[str, Any]:
+    def _operating_points(self, result: Result) -> dict[str, Any]:
         """What the record says of the two operating points; the second as its rule finds it."""
-        result = Result(recipe, found, self.films.table.set_index("film"), lambda seed: None)
+        recipe = result.recipe
         return {
             "threshold": result.threshold,
             "recall_first": result.recall_first,
