@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from helpers import config, tasks
-from helpers.data import dataset, images
+from helpers.data import dataset, images, levels
 from helpers.evaluation import decisions, thresholds
 from helpers.models import input_check, lungs
 from helpers.models.lungs import Found
@@ -99,16 +99,16 @@ class Predictor:
         root: Path = config.RESULTS,
     ) -> None:
         self.root, final = root, Study(results=root).run("final")
-        validation = final.scores("validation")
+        unseen = final.unseen
         given = [value for value in (threshold, sensitivity) if value is not None]
         if len(given) == 2 or not all(0 < value < 1 for value in given):
             reason = "give a threshold or a sensitivity, not both, between 0 and 1"
             raise ValueError(f"{given}: {reason}")
         self.threshold = final.threshold if threshold is None else threshold
         if sensitivity is not None:
-            self.threshold = thresholds.operating_threshold(validation, sensitivity)
+            self.threshold = thresholds.operating_threshold(unseen, sensitivity)
         self.ensemble = replace(final.ensemble(), threshold=self.threshold)
-        self.band = decisions.referral_band(validation).reaching(self.threshold)
+        self.band = decisions.referral_band(unseen).reaching(self.threshold)
         self.limits = record.read_facts(root, input_check.NAME)["limits"]
         kinds = together([(record.load_network(root, input_check.NAME), "film")])
         self._kinds = lambda films: kinds({"film": films})[0]
@@ -139,7 +139,7 @@ class Predictor:
             return answers
         pixels = np.array([read[row][1].pixels for row in rows])
         pixels, inverted, kinds = input_check.put_right(self._kinds, pixels)
-        lung = self._lungs({"film": lungs.resized(pixels, lungs.SIDE)})[0, ..., 0]
+        lung = self._lungs({"film": lungs.resized(levels.filled(pixels), lungs.SIDE)})[0, ..., 0]
         found = lungs.found(lung)
         said = input_check.verdicts(input_check.signs(kinds, lung), self.limits)
         probability = self._members(self.ensemble.seen(pixels, found)).mean(0, np.float64)[:, 0]

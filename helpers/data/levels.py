@@ -21,6 +21,10 @@ COLOUR_TOLERANCE = 6.0
 FLAT, NEAR, SEAM, BLACK = 2, 24, 8, 12
 SHARP, WIDE = 0.6, 0.05
 
+# At the source size: a plain line of a film's edge has all but LETTERS of its pixels within ALIKE
+# levels of one; MARGIN, a share of the side, is the most that is looked at.
+ALIKE, LETTERS, MARGIN = 8, 0.02, 0.1
+
 
 class NoFilmError(ValueError):
     """These pixels are no film; the message says why."""
@@ -141,3 +145,24 @@ def _bar(lines: np.ndarray) -> int:
         return 0
     seam = (away[exact : exact + SEAM] > NEAR / 3).mean(axis=1) <= 0.02
     return exact + int(np.argmin(np.append(seam, False)))
+
+
+def filled(pictures: np.ndarray) -> np.ndarray:
+    """Films (n, s, s) uint8 whose plain edges, at most MARGIN wide, mirror what is beside them.
+
+    A frame or a collimator's shadow tells who made a film, not what it shows. One line more is
+    filled, which a resizing may have mixed of edge and film.
+    """
+    widest = round(MARGIN * pictures.shape[1])
+    made = []
+    for film in pictures:
+        widths = []
+        for lines in (film, film[::-1], film.T, film.T[::-1]):
+            lines = lines[:widest].astype(np.int16)
+            away = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > ALIKE
+            plain = int(np.argmin(np.append(away.mean(axis=1) <= LETTERS, False)))
+            widths.append(plain + bool(plain))
+        top, bottom, left, right = widths
+        inside = film[top : len(film) - bottom, left : len(film) - right]
+        made.append(np.pad(inside, ((top, bottom), (left, right)), mode="reflect"))
+    return np.array(made, dtype=np.uint8).reshape(pictures.shape)

@@ -17,7 +17,7 @@ from keras import layers
 from PIL import Image
 from scipy import ndimage
 
-from helpers.data import augmentation, dataset, generators
+from helpers.data import augmentation, dataset, generators, levels
 from helpers.data.augmentation import Augmentation
 from helpers.models.classifiers import convolve
 
@@ -131,7 +131,7 @@ def fit(
 
 def segment(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """Probability of lung for films (n, s, s) uint8, as (n, SIDE, SIDE) float32."""
-    small = generators.test_set(resized(pictures, SIDE), batch_size=64)
+    small = generators.test_set(resized(levels.filled(pictures), SIDE), batch_size=64)
     return model.predict(small, verbose=0)[..., 0]
 
 
