@@ -143,6 +143,17 @@ def test_the_simplest_of_the_steady_and_nearly_best_is_chosen():
     assert shift.missed(limits.assign(flipped=limits["flipped"] + 0.001)) == list(limits.index)
 
 
+def test_labels_that_contradict_sure_answers_are_doubtful():
+    films = manifest.read().query("part == 'training'").reset_index(drop=True)
+    said = films.assign(probability=np.where(films["y"] == 1, 0.97, 0.03))
+    said["probability"] += np.random.default_rng(0).uniform(-0.03, 0.03, len(said))
+    wrong = said.index[::100]
+    said.loc[wrong, "probability"] = 1 - said.loc[wrong, "probability"]
+    assert set(said.index[shift.doubtful(said)]) == set(wrong)
+    table = shift.doubts(said)
+    assert table.groupby("by")[["films", "doubtful"]].sum().eq([len(said), len(wrong)]).all(None)
+
+
 def test_an_unknown_trial_is_refused_before_films_are_read(tmp_path):
     with pytest.raises(ValueError, match="no candidate nonsense; there are whole_film, "):
         trials.run_all(

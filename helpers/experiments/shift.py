@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cleanlab.filter import find_label_issues
 from sklearn import metrics as sk
 
 from helpers import config
@@ -180,6 +181,28 @@ def explained(before: pd.DataFrame, after: pd.DataFrame, threshold: float) -> pd
         "test films": specificity(new),
     }
     return pd.DataFrame(rows).T
+
+
+def doubtful(scores: pd.DataFrame) -> pd.Series:
+    """Which labels confident learning doubts (Northcutt et al. 2021), bool, a film of ``scores``.
+
+    ``scores`` must come from networks that have not learnt from the films: ``Result.unseen``.
+    """
+    p = scores["probability"].to_numpy()
+    settings = {"filter_by": "confident_learning", "n_jobs": 1}
+    found = find_label_issues(scores["y"].to_numpy(), np.column_stack([1 - p, p]), **settings)
+    return pd.Series(found, scores.index, name="doubtful")
+
+
+def doubts(scores: pd.DataFrame) -> pd.DataFrame:
+    """Films and share of doubtful labels by class, subtype and acquisition group."""
+    known = scores.assign(doubtful=doubtful(scores)).join(acquisition.read()["group"], on="film")
+    known["group"] = known["label"].str.lower() + ", group " + known["group"].astype(str)
+    figures = {"films": ("doubtful", "size"), "doubtful": ("doubtful", "sum")}
+    figures |= {"share": ("doubtful", "mean")}
+    kinds = ("label", "subtype", "group")
+    tables = {kind: known.groupby(kind).agg(**figures) for kind in kinds}
+    return pd.concat(tables, names=["by", "films of"])
 
 
 def errors(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
