@@ -145,8 +145,8 @@ def test_the_simplest_of_the_steady_and_nearly_best_is_chosen():
 
 def test_labels_that_contradict_sure_answers_are_doubtful():
     films = manifest.read().query("part == 'training'").reset_index(drop=True)
-    said = films.assign(probability=np.where(films["y"] == 1, 0.97, 0.03))
-    said["probability"] += np.random.default_rng(0).uniform(-0.03, 0.03, len(said))
+    said = films.assign(probability=np.where(films["y"] == 1, 0.985, 0.015))
+    said["probability"] += np.random.default_rng(0).uniform(-0.005, 0.005, len(said))
     wrong = said.index[::100]
     said.loc[wrong, "probability"] = 1 - said.loc[wrong, "probability"]
     assert set(said.index[shift.doubtful(said)]) == set(wrong)
