@@ -63,6 +63,11 @@ _CHANGES = (
     ("unmirrored", "Not mirrored", {"augmentation": replace(FRAMED, mirror=False)}),
     ("base", BASE.title, {}),
     ("filled", "Plain edges filled", {"view": "filled film+filled box"}),
+    (
+        "filled_unframed",
+        "Plain edges filled, no frame in training",
+        {"view": "filled film+filled box", "augmentation": replace(FRAMED, frame=0.0)},
+    ),
     ("letters", "Letters stamped", {"augmentation": replace(FRAMED, letters=0.5)}),
     ("side_128", "128 pixels", {"side": 128}),
 )
