@@ -37,7 +37,8 @@ def holds(claim: bool, sentence: str) -> None:
 
 def facts(results: Path = config.RESULTS) -> dict[str, Any]:
     """What pages and slides fill in: estimates (value, low, high), tables, counts by name."""
-    study, films = Study(results=results).run_all(), manifest.read()
+    record_of, films = Study(results=results), manifest.read()
+    study, first = record_of.run_all(), record_of.recorded("first_version")
     ledger = record.openings(results).assign(date=lambda rows: pd.to_datetime(rows["date"]))
     opened = ledger.groupby("recipe_digest")["date"].min()
     networks = {name: _network(result) for name, result in study.items()}
@@ -46,6 +47,9 @@ def facts(results: Path = config.RESULTS) -> dict[str, Any]:
         "networks": networks,
         "fall": pd.DataFrame({name: of["specificity"] for name, of in networks.items()}).T,
         "opened": {name: opened[result.recipe.digest()] for name, result in study.items()},
+        "first": _network(first),
+        "first_cut": shift.FIRST_THRESHOLD,
+        "past": first.estimate("test", shift.FIRST_THRESHOLD),
         "scorings": len(ledger),
         "seconds": [s for r in study.values() for s in r.record.facts["training_seconds"].values()],
         "parts": manifest.counts(films),
@@ -57,7 +61,7 @@ def facts(results: Path = config.RESULTS) -> dict[str, Any]:
         "segmenter": record.read_facts(results, lungs.NAME),
         "benchmark": json.loads((results / "benchmark.json").read_text("utf-8")).get("readme", []),
         **_judged(study["final"]),
-        **_shift(films, results),
+        **_shift(films, study["final"], results),
     }
 
 
@@ -68,6 +72,7 @@ def _network(result: Result) -> dict[str, Any]:
         "title": result.recipe.title,
         **result.record.facts,
         "rule": result.recipe.recall_first,
+        "unseen": result.recipe.unseen,
         "recall_first": result.recall_first,
         **found,
         "recalled": {part: result.estimate(part, result.recall_first) for part in found},
@@ -77,16 +82,14 @@ def _network(result: Result) -> dict[str, Any]:
 
 def _judged(final: Result) -> dict[str, Any]:
     """The final network at each operating point (by its name), and how far it can be trusted."""
-    scores = {part: final.scores(part) for part in ("validation", "test")}
+    scores = {final.recipe.unseen: final.unseen, "test": final.scores("test")}
     cuts = {"0.5": final.threshold, "recall-first": final.recall_first}
-    band = decisions.referral_band(scores["validation"]).reaching(final.threshold)
+    band = decisions.referral_band(final.unseen).reaching(final.threshold)
     check = record.read_facts(config.RESULTS, input_check.NAME)
     return {
         "recipe": final.recipe,
         "cuts": cuts,
         "counts": metrics.confusion(scores["test"], final.threshold),
-        "past_cut": shift.FIRST_THRESHOLD,
-        "past": metrics.estimate(scores["test"], shift.FIRST_THRESHOLD),
         "targets": tables.targets(final),
         "steadiness": tables.steadiness(),
         "errors": shift.errors(scores["test"], final.threshold).reset_index(names=["by", "kind"]),
@@ -106,24 +109,23 @@ def _judged(final: Result) -> dict[str, Any]:
     }
 
 
-def _shift(films: pd.DataFrame, results: Path) -> dict[str, Any]:
+def _shift(films: pd.DataFrame, final: Result, results: Path) -> dict[str, Any]:
     """What acquisition groups give away, and what a group held out shows of the candidates."""
     known, said = acquisition.read(results), shift.held_out(results)
     validation = films[films["part"] == "validation"]
     margin = validation.assign(probability=validation["film"].map(known["margin"]))
-    titles = {name: trial.title for name, trial in trials.CANDIDATES.items()}
-    means = shift.auroc_by_group(said).mean(axis=1).rename(index=titles, level="candidate")
-    seeds = means.groupby(["role", "candidate"])
-    spread = (seeds.max() - seeds.min())[trials.HELD_OUT].rename("spread")
-    judged = "plain"  # trained as the final network: neither mirrored nor framed
+    choice = shift.choice(results)
+    judged = shift.chosen(choice)
     said = said[said["candidate"] == judged]
     rules = shift.rules(shift.called(said))
     same = said[said["film"].isin(validation["film"])]
     return {
         "groups": shift.groups(shift.films())["pneumonia"],
         "margin": metrics.estimate(margin, 0.5).loc["AUROC"],
-        "choice": seeds.mean().unstack("role").join(spread).sort_values(trials.HELD_OUT)[::-1],
-        "judged": titles[judged],
+        "choice": choice.rename({name: of.title for name, of in trials.CANDIDATES.items()}),
+        "judged": trials.CANDIDATES[judged].title,
+        "foretold": shift.foretold(results),
+        "doubts": shift.doubts(final.unseen),
         "rules": rules,
         "seen": shift.rules(shift.called(same, trials.SOURCE))["pooled"],
         "unseen": shift.rules(shift.called(same))["pooled"],
