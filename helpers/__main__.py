@@ -88,6 +88,13 @@ def predict(arguments: argparse.Namespace) -> int:
     return console.predict(arguments)
 
 
+def elsewhere(arguments: argparse.Namespace) -> str:
+    """Judge the final network on a folder of films and its films.csv (film,label)."""
+    from helpers.report import console
+
+    return console.elsewhere(arguments)
+
+
 def run(arguments: argparse.Namespace) -> str:
     """Train every network on a shortened schedule and write build/final_notebook.html."""
     from helpers.report import notebook as page
@@ -143,7 +150,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], str | int]] = {
     function.__name__.replace("_", "-"): function
     for function in (
         *(data, train, trials, trust, input_check),
-        *(predict, run, notebook, images, readme, slides, check),
+        *(predict, elsewhere, run, notebook, images, readme, slides, check),
     )
 }
 
@@ -171,6 +178,10 @@ def parser() -> argparse.ArgumentParser:
             where.add_argument("--jobs", type=_count, default=1, help="processes that train")
         if name == "predict":
             _predict_options(sub)
+        if name == "elsewhere":
+            sub.add_argument("folder", metavar="FOLDER", help="never written to")
+            wanted = "give the threshold that finds this share of the sick there"
+            sub.add_argument("--sensitivity", type=_share, default=0.95, help=wanted)
     return top
 
 
@@ -207,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if reconfigure := getattr(sys.stdout, "reconfigure", None):
         reconfigure(errors="replace")  # what the terminal's encoding lacks
     arguments = parser().parse_args(argv)
-    predicting = arguments.command == "predict"
+    predicting = arguments.command in ("predict", "elsewhere")
     try:
         # A film is small: networks side by side, a thread each, answer sooner than in turn.
         config.import_tensorflow(threads=1 if predicting else None)
@@ -217,8 +228,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(outcome)
         return 0
     except KeyboardInterrupt:
-        kept = "what was done is kept" if predicting else "the same command goes on from here"
-        _tell(f"stopped; {kept}")
+        kept = {"predict": "what was done is kept", "elsewhere": "nothing is kept"}
+        _tell(f"stopped; {kept.get(arguments.command, 'the same command goes on from here')}")
         return 130
     except (ValueError, RuntimeError, OSError) as error:
         if not isinstance(error, BrokenPipeError):  # as `head` leaves it when it has seen enough

@@ -234,3 +234,37 @@ def test_decoded_films_go_where_study_cache_says_else_under_build(films, tmp_pat
 def test_the_border_is_the_frame_without_the_middle():
     picture = np.arange(25).reshape(1, 5, 5)
     assert list(dataset.border(picture, 2)[0]) == [n for n in range(25) if n != 12]
+
+
+UNUSABLE = {  # a table's text, and what is said of it
+    "": "save it as CSV",
+    "film,label\n\xe9,NORMAL\n": "UTF-8",
+    "film,label\n001,NORMAL\nb.png,PNEUMONIA,7,8\n": "line 3",
+    "film;label\n001;NORMAL\n": "columns film;label",
+    "film,label,Label\n001,NORMAL,NORMAL\n": "no column twice",
+    "film,label\n001,NORMAL\nb.png,ill\n": "1 of 2 films .*: b.png 'ILL'",
+    "film,label\n001,NORMAL\n001,PNEUMONIA\n": "second time: 001; keep one row",
+    "film,label\n001,NORMAL\nc,PNEUMONIA\nd,NORMAL\n": "2 of 3 films not in .*: c, d; copy",
+    "film,label\n001,NORMAL\n": "no film is labelled PNEUMONIA",
+}
+
+
+def test_a_table_of_films_is_read_or_refused_by_its_name_with_the_reason(tmp_path):
+    def refused(reason):
+        return pytest.raises(FilmError, match=rf"(?s){tmp_path}.*{reason}")
+
+    for film in ("001", "b.png"):
+        (tmp_path / film).touch()
+    with refused("no table there; a folder needs one films.csv"):
+        dataset.read_table(tmp_path)
+    table = "\ufeffFilm,label,View,patient\n001,normal,AP,\nb.png, Pneumonia,pa,7\n"
+    (tmp_path / "List.CSV").write_text(table, encoding="utf-8")
+    rows = [("001", "NORMAL", "AP", "001"), ("b.png", "PNEUMONIA", "pa", "7")]
+    assert list(dataset.read_table(tmp_path).itertuples(index=False, name=None)) == rows
+    (tmp_path / "more.csv").touch()
+    with refused(r"List\.CSV or more\.csv"):
+        dataset.read_table(tmp_path)
+    for text, reason in UNUSABLE.items():
+        (tmp_path / "films.csv").write_text(text, encoding="latin-1")
+        with refused(reason):
+            dataset.read_table(tmp_path)

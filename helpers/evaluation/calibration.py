@@ -68,8 +68,19 @@ def reliability(scores: pd.DataFrame) -> pd.DataFrame:
 
 def expected_calibration_error(scores: pd.DataFrame) -> float:
     """Mean distance of said from seen over BINS, weighted by films."""
-    table = reliability(scores)
-    return float(np.average((table["said"] - table["value"]).abs(), weights=table["films"]))
+    return calibration_error(scores)["value"]
+
+
+def calibration_error(scores: pd.DataFrame) -> dict[str, float]:
+    """The expected calibration error: value, low, high.
+
+    In a draw of few films said and seen lie further apart by chance, so the limits lie high.
+    """
+    bins = np.digitize(scores["probability"], BINS[1:-1])[:, np.newaxis]
+    apart = (scores["probability"] - scores["y"]).to_numpy()[:, np.newaxis]
+    weights = metrics.with_draws(scores["patient"])
+    sums = weights @ np.where(bins == np.arange(len(BINS) - 1), apart, 0)
+    return metrics.limits(np.abs(sums).sum(axis=1) / weights.sum(axis=1))
 
 
 def brier_decomposition(scores: pd.DataFrame) -> dict[str, float]:

@@ -46,7 +46,7 @@ def _error_rates(scores: pd.DataFrame, cuts: Sequence[float]) -> tuple[np.ndarra
     """Share of the sick missed and of the healthy alarmed, measured, then drawn: (1 + n, cuts)."""
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     called = p[:, np.newaxis] >= np.asarray(cuts)
-    weights = np.vstack([np.ones(len(y)), metrics.patient_weights(scores["patient"])])
+    weights = metrics.with_draws(scores["patient"])
     sick, well = weights[:, y == 1], weights[:, y == 0]
     with np.errstate(divide="ignore", invalid="ignore"):  # a draw may hold one class only
         missed = sick @ ~called[y == 1] / sick.sum(axis=1, keepdims=True)

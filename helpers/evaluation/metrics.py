@@ -7,6 +7,7 @@ percentile intervals of a bootstrap over patients: films of one child are not in
 
 import functools
 import math
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -88,8 +89,21 @@ def bootstrap(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
 
 
 def interval(drawn: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper 95% percentile limits of bootstrap draws (rows), per column."""
-    return tuple(np.nanpercentile(drawn, [2.5, 97.5], axis=0))
+    """Lower and upper 95% percentile limits of bootstrap draws (rows), per column; NaN of NaN."""
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of NaN alone
+        return tuple(np.nanpercentile(drawn, [2.5, 97.5], axis=0))
+
+
+def with_draws(patients: pd.Series) -> np.ndarray:
+    """Weights of the films as they are, all one, and below them ``patient_weights``."""
+    drawn = patient_weights(patients)
+    return np.vstack([np.ones(drawn.shape[1]), drawn])
+
+
+def limits(values: np.ndarray) -> dict[str, float]:
+    """What was made of each row of ``with_draws``, as value, low, high."""
+    low, high = interval(values[1:])
+    return {"value": float(values[0]), "low": float(low), "high": float(high)}
 
 
 def bootstrap_mean(
@@ -128,6 +142,21 @@ def estimate(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
         if table.loc[metric, "value"] in (0.0, 1.0):
             table.loc[metric] = proportion((called == y)[films], scores["patient"][films])
     return table
+
+
+def auroc_within(scores: pd.DataFrame, column: str) -> dict[str, float]:
+    """AUROC of pairs of films alike in ``column``: value, low, high; NaN without such a pair.
+
+    The mean of the AUROC of each value of ``column``, weighted by its pairs of sick and healthy.
+    """
+    weights, sick, ordered, pairs = with_draws(scores["patient"]), scores["y"].to_numpy() == 1, 0, 0
+    for kind in scores[column].unique():
+        rows = (scores[column] == kind).to_numpy()
+        count = (weights @ (rows & sick)) * (weights @ (rows & ~sick))
+        auroc = weighted_metrics(scores[rows], 0.5, weights[:, rows])["AUROC"].fillna(0)
+        ordered, pairs = ordered + count * auroc.to_numpy(), pairs + count
+    with np.errstate(invalid="ignore"):
+        return limits(ordered / pairs)
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame, cuts: tuple[float, float]) -> pd.DataFrame:

@@ -1,3 +1,3 @@
-"""What was tried and measured on the way: trials, shift, trust; the films for it."""
+"""What was tried and measured on the way: trials, shift, trust, elsewhere; the films for it."""
 
-from helpers.experiments import bench, shift, trials, trust
+from helpers.experiments import bench, elsewhere, shift, trials, trust

@@ -1,4 +1,4 @@
-"""What ``python -m helpers predict`` prints and writes: a line a film, as soon as it is judged."""
+"""What ``python -m helpers predict`` and ``elsewhere`` print and write."""
 
 import argparse
 import contextlib
@@ -12,12 +12,16 @@ from pathlib import Path
 from typing import TextIO
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from tqdm import tqdm
 
-from helpers import storage, tasks
+from helpers import config, storage, tasks
+from helpers.data import dataset
+from helpers.evaluation import calibration, metrics, thresholds
 from helpers.predict import COLUMNS, DRAWING, TABLE, Answer, Predictor, films_in, predictor
 
 HEAD = f"{'probability':>11}  {'decision':<9}  {'refer':<5}  film"
+FEW = 10  # films of a class: with fewer, intervals leave nearly everything open
 
 Sink = Callable[[Answer], None]
 
@@ -135,3 +139,60 @@ def predict(arguments: argparse.Namespace) -> int:
         names = _plain(", ".join(refused[:3])) + ", …" * (len(refused) > 3)
         print(f"predict: {len(refused):,} not judged: {names}", file=sys.stderr)
     return 1 if refused else 0
+
+
+def elsewhere(arguments: argparse.Namespace) -> str:
+    """Judge a folder of labelled films; write scores and calibration, return the figures as text.
+
+    FilmError where the folder or its table cannot be used, or a class was refused to the last film.
+    """
+    from helpers.experiments import elsewhere
+    from helpers.plotting import decisions, style
+
+    folder = Path(arguments.folder).resolve()
+    target = (config.BUILD / "elsewhere" / folder.name).resolve()
+    if target.is_relative_to(folder):
+        raise dataset.FilmError(f"{folder}: holds {target}; put the films in a folder of their own")
+    table, network = dataset.read_table(folder), predictor()
+    answers = network.answers(folder / film for film in table["film"])
+    scores = elsewhere.score(table, tqdm(answers, total=len(table), unit=" films", disable=None))
+    for label, films in (("", scores), *scores.groupby("label")):
+        if films["error"].ne("").all():
+            many = " ".join(filter(None, ("all", f"{len(films):,}", label, "films were refused")))
+            raise dataset.FilmError(f"{folder}: {many}, the first so: {films['error'].iloc[0]}")
+    storage.write_text(target / "scores.csv", scores.to_csv(index=False, lineterminator="\n"))
+    films = elsewhere.answered(scores)
+    style.use_style()
+    seen = {f"Final network on {len(films):,} films": calibration.reliability(films)}
+    figure = decisions.reliability(seen)[0].figure
+    with storage.whole(target / "calibration.png") as part:
+        figure.savefig(part)
+    plt.close(figure)
+    few = films["y"].value_counts().min() < FEW
+    notes = [f"fewer than {FEW} films of a class: the intervals are wide"] * bool(few)
+    notes += ["the last threshold was chosen on these films: try it on others", str(target)]
+    return "\n".join((*_figures(scores, films, arguments.sensitivity), *notes))
+
+
+def _figures(scores: pd.DataFrame, films: pd.DataFrame, sensitivity: float) -> list[str]:
+    """As text: who was set aside, the groups at 0.5, all films judged at three thresholds."""
+    from helpers.experiments import elsewhere
+    from helpers.training.study import Study
+
+    def written(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+        return pd.DataFrame({name: metrics.written(table[name]) for name in names})
+
+    aside, groups = elsewhere.set_aside(scores), elsewhere.judged(scores)
+    aside = written(aside, "refused", "referred")
+    aside.insert(0, "films", [len(scores), *scores.groupby("label").size()])
+    figures = written(groups, "AUROC", "sensitivity", "specificity", elsewhere.ERROR)
+    figures.insert(0, "judged", groups["films"].astype(int))
+    points = {
+        "0.5": thresholds.CONVENTION,
+        "recall first": Study().run("final").recall_first,
+        f"finds {100 * sensitivity:g}% here": thresholds.operating_threshold(films, sensitivity),
+    }
+    found = {name: metrics.written(metrics.estimate(films, cut)) for name, cut in points.items()}
+    cuts = pd.DataFrame(found).T[["sensitivity", "specificity"]]
+    cuts.insert(0, "threshold", [metrics.short(cut) for cut in points.values()])
+    return [f"{table.to_string()}\n" for table in (aside, figures, cuts)]
