@@ -1,11 +1,10 @@
 """The 5,856 films by name: official split, label, subtype, patient, duplicates, our parts.
 
-``data/manifest.csv`` is the data set's facts as data; nothing here needs a film to be read.
+``data/manifest.csv`` is the data set's facts as data; nothing here needs a film to be read. How
+names gave facts, and how our parts were drawn, is repeated by ``tests/test_manifest.py``.
 """
 
-import functools
 import hashlib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,21 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
 from helpers import config
 
 PARTS = ("training", "validation", "test")
-
-_NORMAL = re.compile(r"(?P<series>NORMAL2-IM|IM)-(?P<number>\d+)-[\d-]+\.jpeg")
-_PNEUMONIA = re.compile(r"person(?P<number>\d+)_(?P<series>bacteria|virus)_[\d_]+\.jpeg")
-_SUBTYPE = {"IM": "normal", "NORMAL2-IM": "normal", "bacteria": "bacterial", "virus": "viral"}
-
-
-@functools.cache
-def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={"duplicate": "string"})
-    return table.assign(y=table["label"].eq("PNEUMONIA").astype(int))
 
 
 def read(path: Path = config.MANIFEST) -> pd.DataFrame:
@@ -41,24 +29,8 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")
-    return _read(Path(path)).copy()
-
-
-def parse(film: str) -> dict[str, str]:
-    """Return label, subtype, series and patient that a film's file name tells.
-
-    A patient is (series, number): numbers start anew in each series, so the same number in two
-    series is no evidence of the same child. ValueError for a name of another scheme.
-    """
-    match = _NORMAL.fullmatch(film) or _PNEUMONIA.fullmatch(film)
-    if match is None:
-        raise ValueError(
-            f"{film}: not a file name of this data set; expected IM-0001-0001.jpeg, "
-            "NORMAL2-IM-0001-0001.jpeg, person1_bacteria_1.jpeg or person1_virus_1.jpeg"
-        )
-    series, patient = match["series"], f"{match['series']}-{int(match['number'])}"
-    label = "NORMAL" if match.re is _NORMAL else "PNEUMONIA"
-    return {"label": label, "subtype": _SUBTYPE[series], "series": series, "patient": patient}
+    table = pd.read_csv(path, dtype={"duplicate": "string"})
+    return table.assign(y=table["label"].eq("PNEUMONIA").astype(int))
 
 
 def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray:
@@ -74,21 +46,6 @@ def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray
     edges = (np.ones(linked.sum()), (patient[linked], patient.max() + 1 + group[linked]))
     _, component = connected_components(coo_matrix(edges, shape=(size, size)), directed=False)
     return component[patient]
-
-
-def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
-    """Split official train + val by patient into training and validation; test stays test.
-
-    ``films`` needs ``split``, ``subtype``, ``patient`` and ``duplicate``. The official val
-    folder (16 films) is too small to steer by, so it joins training. Stratified by subtype.
-    """
-    part = films["split"].where(films["split"] == "test", "training").rename("part")
-    ours, count = films[films["split"] != "test"], round(1 / config.VALIDATION_SHARE)
-    folds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
-    family = families(ours["patient"], ours["duplicate"])
-    _, validation = next(folds.split(ours, ours["subtype"], family))
-    part[ours.index[validation]] = "validation"
-    return part
 
 
 def digest(films: pd.DataFrame) -> str:
