@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -57,8 +58,8 @@ class Films:
         return replace(self, table=table, missing=missing, notes=(*self.notes, *notes))
 
 
-def _first(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
 def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "") -> Films:
@@ -164,15 +165,17 @@ def read_all(paths: list[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
         return pictures, {position: why for position, why in problems if why}
 
 
-def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.ndarray]:
-    """Read all films at one size, from the cache when they were read before.
+def load(films: Films, size: int) -> tuple[Films, np.ndarray]:
+    """Read all films at one size, from ``config.cache_folder`` when they were read before.
 
     Returns the films that could be read and their pixels as (n, size, size) uint8; a warning names
     the others, which are added to ``missing``. The cache is keyed by the files' paths, lengths and
     times, and the size; if it cannot be written, a warning says so.
     """
-    paths, cache = list(films.table["path"]), cache or config.cache_folder()
-    store = cache / f"films-{size}-{_fingerprint(paths, size)}.npy"
+    paths, cache = list(films.table["path"]), config.cache_folder()
+    key = f"bilinear via {config.SOURCE_SIZE} to {size}"  # the way they are read
+    key += "".join(f"{p} {(s := os.stat(p)).st_size} {s.st_mtime_ns}\n" for p in paths)
+    store = cache / f"films-{size}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     with suppress(Exception):  # absent, or damaged in whatever way: films are read anew
         kept = np.load(store, allow_pickle=False)
         if kept.shape == (len(paths), size, size) and kept.dtype == np.uint8:
@@ -189,13 +192,6 @@ def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.
         message = f"{cache}: decoded films not kept ({error.strerror}); set STUDY_CACHE"
         warnings.warn(message, stacklevel=2)
     return films, pictures
-
-
-def _fingerprint(paths: list[str], size: int) -> str:
-    """Digest of the files and of the way they are read."""
-    key = f"bilinear via {config.SOURCE_SIZE} to {size}"
-    key += "".join(f"{p} {(s := os.stat(p)).st_size} {s.st_mtime_ns}\n" for p in paths)
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def border(pictures: np.ndarray, width: int) -> np.ndarray:
