@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: calibration, its errors, another prevalence."""
+"""Whether a probability means what it says: calibration and its errors."""
 
 from dataclasses import dataclass
 
@@ -44,16 +44,6 @@ def fit_platt(validation: pd.DataFrame) -> PlattScaling:
     odds = logit(validation["probability"])[:, np.newaxis]
     model = LogisticRegression(C=1e6).fit(odds, validation["y"])  # as good as no penalty
     return PlattScaling(float(model.coef_[0, 0]), float(model.intercept_[0]))
-
-
-def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
-    """``scores`` as they should read where prevalence is ``after`` and not ``before``.
-
-    The prior odds change, the evidence stays (Saerens et al. 2002). ValueError outside of (0, 1).
-    """
-    if not (0 < before < 1 and 0 < after < 1):
-        raise ValueError(f"prevalences must lie between 0 and 1, not {before} and {after}")
-    return PlattScaling(1.0, float(logit(after) - logit(before))).apply(scores)
 
 
 def reliability(scores: pd.DataFrame) -> pd.DataFrame:

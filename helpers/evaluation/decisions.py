@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from helpers.evaluation import calibration, metrics
 from helpers.evaluation.thresholds import operating_threshold
@@ -74,15 +75,13 @@ def baseline_costs(stakes: Stakes) -> dict[str, float]:
     return {"call everybody": well * stakes.alarm, "call nobody": sick * stakes.miss}
 
 
-def predictive_values(
-    scores: pd.DataFrame, threshold: float, prevalences: Sequence[float] = PREVALENCES
-) -> pd.DataFrame:
+def predictive_values(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """PPV, NPV and number needed to misdiagnose: columns (measure; value, low, high).
 
-    A row a prevalence; sensitivity and specificity are taken to stay what they are. So many
+    A row a prevalence of PREVALENCES; sensitivity and specificity are taken to stay. So many
     children are judged for each one judged wrongly (Habibzadeh and Yadollahie 2013).
     """
-    prior, (missed, alarmed) = np.asarray(prevalences), _error_rates(scores, [threshold])
+    prior, (missed, alarmed) = np.array(PREVALENCES), _error_rates(scores, [threshold])
     fn, fp = prior * missed, (1 - prior) * alarmed
     tp, tn = prior - fn, 1 - prior - fp
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,10 +91,13 @@ def predictive_values(
 
 
 def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
-    """The network's own probability where the costs meet, by Platt scaling of validation films."""
-    at = pd.DataFrame({"probability": [stakes.threshold]})
-    read = calibration.shift_prevalence(at, stakes.prevalence, float(validation["y"].mean()))
-    return calibration.fit_platt(validation).inverse(read["probability"].iloc[0])
+    """The network's own probability where the costs meet, by Platt scaling of validation films.
+
+    Their prevalence changes the prior odds, the evidence stays (Saerens et al. 2002).
+    """
+    logit = calibration.logit
+    odds = logit(stakes.threshold) - logit(stakes.prevalence) + logit(validation["y"].mean())
+    return calibration.fit_platt(validation).inverse(expit(odds))
 
 
 def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:

@@ -200,9 +200,9 @@ def tidy(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
-def written(table: pd.DataFrame, digits: int = 3) -> pd.Series:
+def written(table: pd.DataFrame) -> pd.Series:
     """Estimates as text, ``.956 [.941, .970]``; undefined ones as a dash."""
-    text = table[["value", "low", "high"]].map(lambda value: short(value, digits))
+    text = table[["value", "low", "high"]].map(short)
     return text["value"] + " [" + text["low"] + ", " + text["high"] + "]"
 
 
