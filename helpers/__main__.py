@@ -65,15 +65,13 @@ def trust(arguments: argparse.Namespace) -> str:
 def input_check(arguments: argparse.Namespace) -> str:
     """Train and record the input check; needs the full set (benchmarks.checking judges it)."""
     from helpers.data import dataset, manifest
-    from helpers.models import input_check, lungs
+    from helpers.experiments import bench
+    from helpers.models import input_check
     from helpers.training import record
 
-    films, pictures = dataset.load(dataset.at_hand(), config.SOURCE_SIZE)
-    if not films.complete:
-        raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
-    segmentation = record.load_network(config.RESULTS, lungs.NAME)
-    model, facts = input_check.learn(films.table, pictures, segmentation)
-    facts |= {"films_digest": manifest.digest(films.table), **record.circumstances()}
+    ready = bench.prepare(dataset.at_hand())
+    model, facts = input_check.learn(ready.table, ready.pictures, ready.segmenter)
+    facts |= {"films_digest": manifest.digest(ready.table), **record.circumstances()}
     record.write_facts(config.RESULTS, input_check.NAME, facts, model)
     return str(config.RESULTS / input_check.NAME)
 
@@ -162,17 +160,10 @@ def parser() -> argparse.ArgumentParser:
             where.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)
         if name == "train":
             sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
-            where.add_argument("--jobs", type=_count, default=1, help="processes that train")
+            where.add_argument("--jobs", type=int, default=1, help="processes that train")
         if name == "predict":
             _predict_options(sub)
     return top
-
-
-def _count(text: str) -> int:
-    """A number of one or more, for argparse."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than one")
-    return int(text)
 
 
 def _share(text: str) -> float:

@@ -55,10 +55,7 @@ KAGGLE_HANDLE = "paultimothymooney/chest-xray-pneumonia"
 
 
 def cache_folder() -> Path:
-    """Folder for decoded films: ``STUDY_CACHE`` if set, else ``build/cache``.
-
-    Where the checkout cannot be written, it is the temporary one.
-    """
+    """For decoded films: ``STUDY_CACHE``, else ``build/cache``; if read-only, a temporary one."""
     if named := os.environ.get("STUDY_CACHE"):
         return Path(named)
     here = BUILD / "cache"

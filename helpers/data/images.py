@@ -11,8 +11,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pydicom
@@ -50,16 +50,12 @@ class FilmError(ValueError):
     """A film, or a folder of films, that cannot be used; the message says which and why."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A film as the networks know it: (224, 224) uint8, black 0; what was done to it.
+class Picture(NamedTuple):
+    """A film as the networks know it."""
 
-    ``doubts`` are reasons to ask a radiologist.
-    """
-
-    pixels: np.ndarray
-    notes: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+    pixels: np.ndarray  # (224, 224) uint8, black 0
+    notes: tuple[str, ...]  # what was done to it
+    doubts: tuple[str, ...]  # reasons to ask a radiologist
 
 
 def read(source: Path | str | bytes, name: str = "") -> Picture:

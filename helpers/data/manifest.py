@@ -34,10 +34,9 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
 
 
 def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray:
-    """Number the sets of films that must stay together: same patient or same picture.
+    """Number (n,) the sets of films linked, directly or not, by a patient or a picture in common.
 
-    Both arguments have one entry a film; a missing duplicate group joins nothing. Returns
-    integers, equal for films linked directly or through others.
+    Both arguments have one entry a film; a missing duplicate group joins nothing.
     """
     patient, _ = pd.factorize(np.asarray(list(patients)))
     group, _ = pd.factorize(pd.Series(list(duplicate), dtype="string"))

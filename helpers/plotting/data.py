@@ -76,10 +76,7 @@ SEEN = {
 
 
 def examples(table: pd.DataFrame, pictures: Array, label: str = "") -> Array:
-    """Films of different children by subtype: eight of one class, or four of each subtype.
-
-    ``table`` holds the films' facts, row by row.
-    """
+    """Films of different children (rows of ``table``): eight of one class, or four a subtype."""
     rows = table.reset_index(drop=True).drop_duplicates("patient")
     rows = rows[rows["label"] == label] if label else rows
     order = pd.Categorical(rows["subtype"], config.SUBTYPES)
@@ -91,10 +88,7 @@ def examples(table: pd.DataFrame, pictures: Array, label: str = "") -> Array:
 
 
 def mean_films(pictures: Array, labels: Array, title: str) -> Array:
-    """Mean film of each class and their difference, with a colour bar in grey levels (0..255).
-
-    Arrows at the letter R, where it stands on most films of the class.
-    """
+    """Mean film of each class, arrows at the usual letter R, and the difference in grey levels."""
     normal, sick = (pictures[labels == value].mean(axis=0) for value in (0, 1))
     alt = "Two mean films and, in colour, their difference, beyond the lungs in flanks and corners"
     captions = ("mean of the healthy", "mean of the sick", "sick − healthy")
