@@ -148,10 +148,7 @@ def referral_band(validation: pd.DataFrame, wanted: float = REFERRAL_TARGET) -> 
 
 
 def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
-    """What a band does (rows): value, low, high of what it refers, and of what it decides.
-
-    ``found in all`` counts referred children with pneumonia as found: a radiologist sees them.
-    """
+    """What a band refers, and how it is right on the rest (rows): value, low, high."""
     y, p = scores["y"] == 1, scores["probability"]
     away, right = chosen.refers(p), (p >= chosen.high) == y
 
@@ -160,9 +157,7 @@ def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
 
     rows = {
         "referred": share(away, y | ~y),
-        "accuracy": share(right, ~away),
         "sensitivity": share(right, ~away & y),
         "specificity": share(right, ~away & ~y),
-        "found in all": share(right | away, y),
     }
     return pd.DataFrame(rows).T
