@@ -151,18 +151,25 @@ def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     top = argparse.ArgumentParser(prog="python -m helpers", description=__doc__.split("\n")[0])
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, function in COMMANDS.items():
-        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
-        if name in ("train", "trials"):
-            sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
-        if name in ("train", "predict"):
-            where = sub.add_mutually_exclusive_group()
-            where.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)
-        if name == "train":
-            sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
-            where.add_argument("--jobs", type=int, default=1, help="processes that train")
-        if name == "predict":
-            _predict_options(sub)
+    subs = {
+        name: commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        for name, function in COMMANDS.items()
+    }
+    for name in ("train", "trials"):
+        subs[name].add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
+    learn, judge = subs["train"], subs["predict"]
+    learn.add_argument("--short", action="store_true", help="the schedule of `make run`")
+    where = learn.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=int, default=1, help="processes that train")
+    for command in (where, judge):
+        command.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)
+    judge.add_argument("paths", nargs="+", metavar="PATH", help="film, folder, or - for a list")
+    judge.add_argument("--json", action="store_true", help="one JSON object a line")
+    judge.add_argument("--csv", metavar="FILE", help="write the answers there as well")
+    judge.add_argument("--explain", metavar="DIR", help="a PNG a film: lungs and where it looked")
+    point = judge.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=_share, help="call pneumonia from this probability on")
+    point.add_argument("--sensitivity", type=_share, help="threshold that keeps it on validation")
     return top
 
 
@@ -171,17 +178,6 @@ def _share(text: str) -> float:
     if not 0 < float(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
     return float(text)
-
-
-def _predict_options(sub: argparse.ArgumentParser) -> None:
-    """What ``predict`` takes."""
-    sub.add_argument("paths", nargs="+", metavar="PATH", help="film, folder, or - for a list")
-    sub.add_argument("--json", action="store_true", help="one JSON object a line")
-    sub.add_argument("--csv", metavar="FILE", help="write the answers there as well")
-    sub.add_argument("--explain", metavar="DIR", help="a PNG a film: lungs and where it looked")
-    point = sub.add_mutually_exclusive_group()
-    point.add_argument("--threshold", type=_share, help="call pneumonia from this probability on")
-    point.add_argument("--sensitivity", type=_share, help="threshold that keeps it on validation")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -54,8 +54,7 @@ class Answer:
 
     def facts(self) -> dict[str, object]:
         """Everything but the pixels, as plain data."""
-        facts = {name: value for name, value in vars(self).items() if name != "seen"}
-        return facts | {"warnings": list(self.warnings)}
+        return {name: getattr(self, name) for name in COLUMNS} | {"warnings": list(self.warnings)}
 
 
 Seen = dict[str, np.ndarray]  # films (n, side, side) uint8 by view
