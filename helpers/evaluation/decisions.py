@@ -91,11 +91,8 @@ def predictive_values(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
 
 
 def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
-    """The network's own probability where the costs meet, by Platt scaling of validation films.
-
-    Their prevalence changes the prior odds, the evidence stays (Saerens et al. 2002).
-    """
-    logit = calibration.logit
+    """The network's own probability where the costs meet, by Platt scaling of validation films."""
+    logit = calibration.logit  # their prior odds change, the evidence stays (Saerens et al. 2002)
     odds = logit(stakes.threshold) - logit(stakes.prevalence) + logit(validation["y"].mean())
     return calibration.fit_platt(validation).inverse(expit(odds))
 

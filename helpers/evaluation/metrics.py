@@ -37,13 +37,10 @@ def _patient_weights(codes: tuple[int, ...], count: int, seed: int) -> np.ndarra
 
 
 def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray) -> pd.DataFrame:
-    """Metrics (columns) for every row of ``weights`` (draws, films).
-
-    Equal to scikit-learn's with ``sample_weight``, ties included, but quicker; NaN where undefined.
-    """
+    """Metrics (columns) by row of ``weights`` (draws, films), equal to scikit-learn's but quicker."""
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     sick, called = y == 1, p >= threshold
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where undefined
         counted = np.column_stack([sick, ~sick, sick & called, ~sick & ~called]).astype(float)
         positive, negative, tp, tn = (weights @ counted).T
         named = {

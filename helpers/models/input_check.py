@@ -57,10 +57,8 @@ def network() -> keras.Model:
 
 
 def measured(model: keras.Model, films: np.ndarray) -> keras.Model:
-    """``network`` with a fourth output: squared Mahalanobis distance from films (n, SIDE, SIDE).
-
-    Of the last convolution's features, averaged over the film; a linear layer makes them white.
-    """
+    """``network`` with a fourth output: squared Mahalanobis distance from films (n, SIDE, SIDE)."""
+    # Of the last convolution's features, averaged over the film; a linear layer makes them white.
     pooled = layers.GlobalAveragePooling2D()(model.get_layer("features").input)
     batches = generators.test_set(films, batch_size=128)
     features = keras.Model(model.input, pooled).predict(batches, verbose=0)
@@ -239,13 +237,10 @@ def look(model: keras.Model, segmentation: keras.Model, pictures: np.ndarray) ->
 
 
 def refusal_table(facts: Mapping[str, object]) -> pd.DataFrame:
-    """What ``benchmarks.checking`` recorded, a row a kind: share refused, its limits, pictures.
-
-    Columns value, low, high, pictures; exact binomial limits (Clopper and Pearson 1934).
-    """
+    """Share refused of what ``benchmarks.checking`` judged: value, low, high, pictures."""
     table = pd.DataFrame({"value": facts["refused"], "pictures": facts["pictures"]})
     found = [stats.binomtest(round(v * n), int(n)) for v, n in table.to_numpy()]
-    table[["low", "high"]] = [test.proportion_ci(method="exact") for test in found]
+    table[["low", "high"]] = [test.proportion_ci("exact") for test in found]  # Clopper, Pearson
     return table[["value", "low", "high", "pictures"]]
 
 

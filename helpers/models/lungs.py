@@ -68,11 +68,8 @@ def resized(pictures: np.ndarray, side: int) -> np.ndarray:
 
 
 def opacify(pictures: tf.Tensor, lung: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Paint cloudy opacities over parts of the lungs, as consolidation and effusion do.
-
-    ``pictures`` and ``lung`` (n, side, side, 1) of 0..1. A smooth random field, cut at a random
-    height, gives the cloud; half of the films stay clear.
-    """
+    """``pictures`` with cloudy opacities over parts of the ``lung``, both (n, s, s, 1) of 0..1."""
+    # A smooth random field, cut at a random height, gives the cloud; half of the films stay clear.
     count, side = tf.shape(pictures)[0], pictures.shape[1]
     field = tf.random.stateless_normal([count, 5, 5, 1], seed + [0, 21])
     field = tf.image.resize(field, (side, side), method="bicubic")
