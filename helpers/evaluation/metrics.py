@@ -37,7 +37,7 @@ def _patient_weights(codes: tuple[int, ...], count: int, seed: int) -> np.ndarra
 
 
 def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray) -> pd.DataFrame:
-    """Metrics (columns) by row of ``weights`` (draws, films), equal to scikit-learn's but quicker."""
+    """Metrics (columns) by row of ``weights`` (draws, films): scikit-learn's, but quicker."""
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     sick, called = y == 1, p >= threshold
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN where undefined
