@@ -1,14 +1,10 @@
 """Costs, net benefit, predictive values and calibration against answers worked out by hand."""
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from helpers.evaluation import calibration, decisions, metrics
-
-
-def frame(y, probability):
-    return pd.DataFrame({"patient": range(len(y)), "y": y, "probability": probability})
+from tests.test_evaluation import frame
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from helpers.plotting import results, style
 from helpers.training.recipes import Recipe
 from helpers.training.record import Record
 from helpers.training.study import Result
+from tests.test_evaluation import frame
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +27,7 @@ def closed():
 def scores():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 80)
-    p = np.clip(rng.normal(0.3 + 0.4 * y, 0.2), 0, 1)
-    return pd.DataFrame({"film": range(80), "patient": range(80), "y": y, "probability": p})
+    return frame(y, np.clip(rng.normal(0.3 + 0.4 * y, 0.2), 0, 1))
 
 
 def estimate(**values):
