@@ -68,15 +68,13 @@ def trust(arguments: argparse.Namespace) -> str:
 def input_check(arguments: argparse.Namespace) -> str:
     """Train and record the input check; needs the full set (benchmarks.checking judges it)."""
     from helpers.data import dataset, manifest
-    from helpers.models import input_check, lungs
+    from helpers.experiments import bench
+    from helpers.models import input_check
     from helpers.training import record
 
-    films, pictures = dataset.load(dataset.at_hand(), config.SOURCE_SIZE)
-    if not films.complete:
-        raise dataset.FilmError(f"{films.source}: this needs the full set; run `make data`")
-    segmentation = record.load_network(config.RESULTS, lungs.NAME)
-    model, facts = input_check.learn(films.table, pictures, segmentation)
-    facts |= {"films_digest": manifest.digest(films.table), **record.circumstances()}
+    ready = bench.prepare(dataset.at_hand())
+    model, facts = input_check.learn(ready.table, ready.pictures, ready.segmenter)
+    facts |= {"films_digest": manifest.digest(ready.table), **record.circumstances()}
     record.write_facts(config.RESULTS, input_check.NAME, facts, model)
     return str(config.RESULTS / input_check.NAME)
 
@@ -163,33 +161,31 @@ def parser() -> argparse.ArgumentParser:
     """The command line's parser."""
     top = argparse.ArgumentParser(prog="python -m helpers", description=__doc__.split("\n")[0])
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, function in COMMANDS.items():
-        sub = commands.add_parser(name, help=function.__doc__, description=function.__doc__)
-        if name in ("train", "trials"):
-            sub.add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
-        if name == "trials":
-            test = "score the test films with the recorded candidates; only after the choice"
-            sub.add_argument("--score-test", action="store_true", help=test)
-        if name in ("train", "predict"):
-            where = sub.add_mutually_exclusive_group()
-            where.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)
-        if name == "train":
-            sub.add_argument("--short", action="store_true", help="the schedule of `make run`")
-            where.add_argument("--jobs", type=_count, default=1, help="processes that train")
-        if name == "predict":
-            _predict_options(sub)
-        if name == "elsewhere":
-            sub.add_argument("folder", metavar="FOLDER", help="never written to")
-            wanted = "give the threshold that finds this share of the sick there"
-            sub.add_argument("--sensitivity", type=_share, default=0.95, help=wanted)
+    subs = {
+        name: commands.add_parser(name, help=function.__doc__, description=function.__doc__)
+        for name, function in COMMANDS.items()
+    }
+    for name in ("train", "trials"):
+        subs[name].add_argument("recipes", nargs="*", metavar="RECIPE", help="default: all of them")
+    learn, judge = subs["train"], subs["predict"]
+    learn.add_argument("--short", action="store_true", help="the schedule of `make run`")
+    where = learn.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=int, default=1, help="processes that train")
+    for command in (where, judge):
+        command.add_argument("--dask", metavar="ADDRESS", help=CLUSTER)
+    judge.add_argument("paths", nargs="+", metavar="PATH", help="film, folder, or - for a list")
+    judge.add_argument("--json", action="store_true", help="one JSON object a line")
+    judge.add_argument("--csv", metavar="FILE", help="write the answers there as well")
+    judge.add_argument("--explain", metavar="DIR", help="a PNG a film: lungs and where it looked")
+    point = judge.add_mutually_exclusive_group()
+    point.add_argument("--threshold", type=_share, help="call pneumonia from this probability on")
+    point.add_argument("--sensitivity", type=_share, help="threshold that keeps it on validation")
+    test = "score the test films with the recorded candidates; only after the choice"
+    subs["trials"].add_argument("--score-test", action="store_true", help=test)
+    subs["elsewhere"].add_argument("folder", metavar="FOLDER", help="never written to")
+    wanted = "give the threshold that finds this share of the sick there"
+    subs["elsewhere"].add_argument("--sensitivity", type=_share, default=0.95, help=wanted)
     return top
-
-
-def _count(text: str) -> int:
-    """A number of one or more, for argparse."""
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than one")
-    return int(text)
 
 
 def _share(text: str) -> float:
@@ -197,17 +193,6 @@ def _share(text: str) -> float:
     if not 0 < float(text) < 1:
         raise argparse.ArgumentTypeError(f"{text} does not lie between 0 and 1")
     return float(text)
-
-
-def _predict_options(sub: argparse.ArgumentParser) -> None:
-    """What ``predict`` takes."""
-    sub.add_argument("paths", nargs="+", metavar="PATH", help="film, folder, or - for a list")
-    sub.add_argument("--json", action="store_true", help="one JSON object a line")
-    sub.add_argument("--csv", metavar="FILE", help="write the answers there as well")
-    sub.add_argument("--explain", metavar="DIR", help="a PNG a film: lungs and where it looked")
-    point = sub.add_mutually_exclusive_group()
-    point.add_argument("--threshold", type=_share, help="call pneumonia from this probability on")
-    point.add_argument("--sensitivity", type=_share, help="threshold that keeps it on validation")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

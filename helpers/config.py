@@ -30,9 +30,6 @@ SEED = 2018  # the year the films were published
 LABELS = ("NORMAL", "PNEUMONIA")
 SUBTYPES = ("normal", "bacterial", "viral")
 
-# One share in five of the training patients is held back to steer training and to choose by.
-VALIDATION_SHARE = 0.2
-
 # Validation sensitivity that the operating point must keep: of a hundred sick children in the
 # validation films at most two may be missed. Fixed before any test film was scored.
 TARGET_SENSITIVITY = 0.98
@@ -43,7 +40,6 @@ BOOTSTRAP_DRAWS = 2000
 # Okabe and Ito (2008), distinguishable with every common colour blindness and in grey:
 # the blue is dark and the orange light.
 COLOURS = {"NORMAL": "#0072B2", "PNEUMONIA": "#E69F00"}
-SUBTYPE_COLOURS = {"normal": "#0072B2", "bacterial": "#E69F00", "viral": "#CC79A7"}
 INK, FAINT = "#222222", "#9a9a9a"
 # The final network, wherever networks are drawn; the others are greys, lighter the earlier.
 ACCENT = "#009E73"
@@ -59,10 +55,7 @@ KAGGLE_HANDLE = "paultimothymooney/chest-xray-pneumonia"
 
 
 def cache_folder() -> Path:
-    """Folder for decoded films: ``STUDY_CACHE`` if set, else ``build/cache``.
-
-    Where the checkout cannot be written, it is the temporary one.
-    """
+    """For decoded films: ``STUDY_CACHE``, else ``build/cache``; if read-only, a temporary one."""
     if named := os.environ.get("STUDY_CACHE"):
         return Path(named)
     here = BUILD / "cache"

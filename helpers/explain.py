@@ -47,17 +47,13 @@ def grad_cam(model: keras.Model, pictures: np.ndarray, sign: np.ndarray) -> np.n
     return np.concatenate(maps)
 
 
-def _resized(one: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    image = Image.fromarray(one.astype(np.float32))
-    return np.asarray(image.resize((columns, rows), Image.Resampling.BILINEAR))
-
-
 def _on_film(maps: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Maps (n, h, w) of what lies in ``boxes`` (n, 4) as maps of the whole films."""
     films = np.zeros((len(maps), SIDE, SIDE), np.float32)
     for film, one, box in zip(films, maps, boxes, strict=True):
         top, bottom, left, right = (round(float(edge) * SIDE) for edge in box)
-        film[top:bottom, left:right] = _resized(one, bottom - top, right - left)
+        size, image = (right - left, bottom - top), Image.fromarray(one.astype(np.float32))
+        film[top:bottom, left:right] = image.resize(size, Image.Resampling.BILINEAR)
     return _normed(films)
 
 
@@ -72,10 +68,7 @@ def signs(ensemble: Ensemble, probability: np.ndarray) -> np.ndarray:
 
 
 def maps(ensemble: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
-    """Grad-CAM of an ensemble's call on films (n, 224, 224) uint8, the mean of its members' maps.
-
-    Each lies on the part of the film that its member sees.
-    """
+    """Grad-CAM of an ensemble's call on films (n, 224, 224) uint8, averaged over its members."""
     sign = signs(ensemble, ensemble.answers(pictures, found))
     seen, members, whole = ensemble.seen(pictures, found), [], [WHOLE_FILM] * len(pictures)
     for model, view in ensemble.members:
@@ -119,13 +112,10 @@ def randomised(model: keras.Model, share: float, seed: int) -> keras.Model:
 def sanity_check(
     ensemble: Ensemble, pictures: np.ndarray, found: Found, share: float, seed: int
 ) -> np.ndarray:
-    """Rank correlation of each film's maps before and after randomising, mean of the members, (n,).
-
-    Each member's map at its own size, so that what it does not see counts for nothing.
-    """
+    """Rank correlation of maps before and after randomising, (n,): the mean of the members'."""
     sign = signs(ensemble, ensemble.answers(pictures, found))
     seen, members = ensemble.seen(pictures, found), []
-    for model, view in ensemble.members:
+    for model, view in ensemble.members:  # each at its own size: what it does not see is left out
         pair = (grad_cam(m, seen[view], sign) for m in (model, randomised(model, share, seed)))
         before, after = (pd.DataFrame(of.reshape(len(of), -1)).rank(axis=1) for of in pair)
         members.append(before.corrwith(after, axis=1).fillna(0))  # none where one is constant

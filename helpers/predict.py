@@ -38,35 +38,26 @@ LITTER = {".DS_Store", "Thumbs.db", "desktop.ini", "__MACOSX"}  # what systems l
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of one film; ``error`` names the reason where nothing is.
-
-    ``probability`` of pneumonia; ``decision`` PNEUMONIA or NORMAL at the operating point;
-    ``refer``: ask a radiologist, as the probability lies in the band or a warning casts doubt.
-    """
+    """What is said of one film."""
 
     path: str
-    probability: float | None = None
-    decision: str | None = None
-    refer: bool | None = None
+    probability: float | None = None  # of pneumonia
+    decision: str | None = None  # PNEUMONIA or NORMAL at the operating point
+    refer: bool | None = None  # to a radiologist: it lies in the band, or a warning casts doubt
     warnings: tuple[str, ...] = ()
-    error: str | None = None
+    error: str | None = None  # why nothing is said
     seen: tuple[np.ndarray, Found] | None = field(default=None, repr=False, compare=False)
 
     def facts(self) -> dict[str, object]:
         """Everything but the pixels, as plain data."""
-        facts = {name: value for name, value in vars(self).items() if name != "seen"}
-        return facts | {"warnings": list(self.warnings)}
+        return {name: getattr(self, name) for name in COLUMNS} | {"warnings": list(self.warnings)}
 
 
 Seen = dict[str, np.ndarray]  # films (n, side, side) uint8 by view
 
 
 def together(networks: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np.ndarray]:
-    """Networks side by side as one function of what each sees: (networks, n, …) float32.
-
-    Compiled from the first call with many films, or the second: compiling takes longer than an
-    answer for a few.
-    """
+    """Networks side by side as one function of what each sees: (networks, n, …) float32."""
     shapes = {view: (None, *model.input_shape[1:]) for model, view in networks}
     wanted = {view: tf.TensorSpec(shape, tf.float32) for view, shape in shapes.items()}
 
@@ -74,7 +65,7 @@ def together(networks: Sequence[tuple[keras.Model, str]]) -> Callable[[Seen], np
         return tf.stack([model(seen[view], training=False) for model, view in networks])
 
     compiled = tf.function(call, input_signature=[wanted], autograph=False)
-    calls = chain([call], repeat(compiled))
+    calls = chain([call], repeat(compiled))  # the first few films wait for no compiler
 
     def answers(seen: Seen) -> np.ndarray:
         films = {view: seen[view][..., np.newaxis].astype(np.float32) for view in wanted}

@@ -82,7 +82,7 @@ def test_a_cut_side_is_gone_and_the_rest_is_stretched():
 def test_a_frame_is_black_or_white_as_wide_as_drawn_and_the_rest_stays():
     grey = np.full((40, 48, 48, 1), 90, np.float32)
     after, d = changed(grey, frame=0.25)[..., 0], drawn(40)
-    for film, row in zip(after, range(40), strict=True):
+    for row, film in enumerate(after):
         kind = abs(d["frame"][row])
         share = {
             edge: abs(d[edge][row]) if kind > 0.75 else (kind > 0.5) * max(0, 2 * d[edge][row] - 1)

@@ -7,7 +7,7 @@ from helpers.report import claims
 
 def test_a_claim_that_no_longer_holds_stops_with_its_words():
     claims.check(True, "one is one")
-    with pytest.raises(AssertionError, match="write it anew: one is two"):
+    with pytest.raises(RuntimeError, match="write it anew: one is two"):
         claims.check(1 == 2, "one is two")
 
 

@@ -39,13 +39,11 @@ def test_a_page_holds_outputs_and_the_terminal_what_was_said_aside(notebook, tmp
     assert "aside" not in html.split("<body", 1)[1].replace("aside&#39;", "").split("Out[", 1)[1]
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [
-        ("1 / 0", "a cell failed with ZeroDivisionError"),
-        ("import os; os._exit(1)", "stopped before its end"),
-    ],
-)
+FAILURES = {"1 / 0": "a cell failed with ZeroDivisionError"}
+FAILURES["import os; os._exit(1)"] = "stopped before its end"
+
+
+@pytest.mark.parametrize(("source", "reason"), FAILURES.items())
 def test_a_notebook_that_fails_is_told_in_one_line(tmp_path, source, reason):
     with pytest.raises(RuntimeError, match=rf"broken\.ipynb: {reason}"):
         page.execute(written(tmp_path / "broken.ipynb", source))

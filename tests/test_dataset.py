@@ -151,17 +151,19 @@ def test_a_packaged_film_that_was_changed_is_left_out_and_named(monkeypatch, tmp
 
 
 @pytest.fixture
-def films(folder, tiny):
+def films(folder, tiny, tmp_path, monkeypatch):
+    """Drawn films, with a cache of their own."""
+    monkeypatch.setenv("STUDY_CACHE", str(tmp_path / "cache"))
     return dataset.find(folder, tiny)
 
 
-def test_films_that_cannot_be_read_are_named_left_out_and_read_once_repaired(films, tmp_path):
+def test_films_that_cannot_be_read_are_named_left_out_and_read_once_repaired(films):
     bad = films.table[2:4]
     whole = [Path(path).read_bytes() for path in bad["path"]]
     for path in bad["path"]:
         Path(path).write_text("no film")
     with pytest.warns(UserWarning, match=f"2 of {len(films.table)} films left out") as warned:
-        loaded, pictures = dataset.load(films, 32, tmp_path / "cache")
+        loaded, pictures = dataset.load(films, 32)
     assert all(film in str(warned[0].message) for film in bad["film"])
     assert (loaded.missing, loaded.complete) == (tuple(bad["film"]), False)
     assert loaded.table.equals(films.table.drop(index=[2, 3]).reset_index(drop=True))
@@ -169,18 +171,16 @@ def test_films_that_cannot_be_read_are_named_left_out_and_read_once_repaired(fil
         np.testing.assert_array_equal(picture, images.read_film(path, 32))
     for path, content in zip(bad["path"], whole, strict=True):
         Path(path).write_bytes(content)
-    assert dataset.load(films, 32, tmp_path / "cache")[0].complete
+    assert dataset.load(films, 32)[0].complete
 
 
-def test_films_come_from_the_cache_until_one_changes_or_another_size_is_asked(
-    films, tmp_path, monkeypatch
-):
-    _, first = dataset.load(films, 32, tmp_path)
-    assert dataset.load(films, 16, tmp_path)[1].shape == (len(films.table), 16, 16)
+def test_films_come_from_the_cache_until_one_changes_or_another_size_is_asked(films, monkeypatch):
+    _, first = dataset.load(films, 32)
+    assert dataset.load(films, 16)[1].shape == (len(films.table), 16, 16)
     monkeypatch.setattr(dataset, "read_film", lambda path, size: np.full((size, size), 7))
-    np.testing.assert_array_equal(dataset.load(films, 32, tmp_path)[1], first)
+    np.testing.assert_array_equal(dataset.load(films, 32)[1], first)
     os.utime(films.table["path"][0], ns=(1, 1))
-    assert (dataset.load(films, 32, tmp_path)[1] == 7).all()
+    assert (dataset.load(films, 32)[1] == 7).all()
 
 
 DAMAGE = {
@@ -198,11 +198,11 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_damaged_cache_file_is_made_anew(films, tmp_path, damage):
-    _, first = dataset.load(films, 32, tmp_path / "cache")
+    _, first = dataset.load(films, 32)
     (store,) = (tmp_path / "cache").iterdir()
     whole = store.read_bytes()
     damage(store)
-    _, second = dataset.load(films, 32, tmp_path / "cache")
+    _, second = dataset.load(films, 32)
     np.testing.assert_array_equal(first, second)
     assert store.read_bytes() == whole
 
@@ -210,15 +210,14 @@ def test_a_damaged_cache_file_is_made_anew(films, tmp_path, damage):
 def test_a_cache_that_cannot_be_written_warns_and_films_are_read(films, tmp_path):
     (tmp_path / "cache").write_text("a file, where a folder should be")
     with pytest.warns(UserWarning, match=r"cache: decoded films not kept .* set STUDY_CACHE"):
-        loaded, pictures = dataset.load(films, 32, tmp_path / "cache")
+        loaded, pictures = dataset.load(films, 32)
     assert loaded.complete
     np.testing.assert_array_equal(pictures[0], images.read_film(films.table["path"][0], 32))
 
 
 def test_decoded_films_go_where_study_cache_says_else_under_build(films, tmp_path, monkeypatch):
-    monkeypatch.setenv("STUDY_CACHE", str(tmp_path / "elsewhere"))
     dataset.load(films, 32)
-    assert len(list((tmp_path / "elsewhere").iterdir())) == 1
+    assert len(list((tmp_path / "cache").iterdir())) == 1
     monkeypatch.delenv("STUDY_CACHE")
     monkeypatch.setattr(config, "BUILD", tmp_path / "build")
     assert config.cache_folder() == tmp_path / "build" / "cache"

@@ -17,7 +17,7 @@ import pytest
 from kagglesdk import kaggle_env
 from PIL import Image
 
-from helpers import storage
+from helpers import config, storage
 from helpers.data import download, manifest
 
 # Two films of each split and class: all that is expected here.
@@ -61,7 +61,12 @@ class Site(ThreadingHTTPServer):
     def fetch(self, target: Path, sha256: str = "", size: int = 0):
         """Fetch the archive, with the facts that belong to it or those given."""
         sha256 = sha256 or hashlib.sha256(self.archive).hexdigest()
-        return download.fetch(target, self.url, sha256, size or len(self.archive), FILMS)
+        facts = {"URL": self.url, "SHA256": sha256, "BYTES": size or len(self.archive)}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, fact in facts.items():
+                patch.setattr(config, f"ARCHIVE_{name}", fact)
+            patch.setattr(manifest, "read", FILMS.copy)
+            return download.fetch(target)
 
 
 @pytest.fixture

@@ -65,11 +65,12 @@ def test_dice_and_loss_of_known_masks():
 
 
 def test_opacities_lie_on_the_lungs_only_and_are_the_same_each_time():
-    small, outline = np.full((8, *LUNGS.shape), 40, np.uint8), np.tile(LUNGS > 0, (8, 1, 1))
-    clouded = lungs.opaque(small, outline)
-    assert (clouded[~outline] == 40).all()
-    assert (clouded[outline] > 80).any()
-    assert np.array_equal(clouded, lungs.opaque(small, outline))
+    lung, seed = np.tile(LUNGS[..., np.newaxis], (8, 1, 1, 1)), tf.constant([2018, 1])
+    films = tf.fill(lung.shape, 0.2)
+    clouded, again = (lungs.opacify(films, lung, seed).numpy() for _ in range(2))
+    assert clouded[lung == 0] == pytest.approx(0.2)
+    assert (clouded[lung > 0] > 0.4).any()
+    assert np.array_equal(clouded, again)
 
 
 def test_the_package_has_masks_for_training_validation_and_test_films():

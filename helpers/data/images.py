@@ -11,8 +11,8 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pydicom
@@ -50,16 +50,12 @@ class FilmError(ValueError):
     """A film, or a folder of films, that cannot be used; the message says which and why."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A film as the networks know it: (224, 224) uint8, black 0; what was done to it.
+class Picture(NamedTuple):
+    """A film as the networks know it."""
 
-    ``doubts`` are reasons to ask a radiologist.
-    """
-
-    pixels: np.ndarray
-    notes: tuple[str, ...] = ()
-    doubts: tuple[str, ...] = ()
+    pixels: np.ndarray  # (224, 224) uint8, black 0
+    notes: tuple[str, ...]  # what was done to it
+    doubts: tuple[str, ...]  # reasons to ask a radiologist
 
 
 def read(source: Path | str | bytes, name: str = "") -> Picture:
@@ -71,8 +67,10 @@ def read(source: Path | str | bytes, name: str = "") -> Picture:
     """
     name = name or (source if isinstance(source, str) else getattr(source, "name", "the film"))
     data = source if isinstance(source, bytes) else _bytes(Path(source))
+    # A DICOM file has a preamble, or begins as the data do that would follow one.
+    dicom = data[128:132] == b"DICM" or re.match(rb"[\2\x08]\0[\0-\x1f]\0", data)
     with warnings.catch_warnings(action="ignore"):  # on damaged tags; what counts is raised
-        values, given, side, notes = (_dicom if _is_dicom(data) else _image)(data, name)
+        values, given, side, notes = (_dicom if dicom else _image)(data, name)
     with _decoding(name):
         grey, done = levels.grey(values, given)
     pixels = _squashed(grey, config.SOURCE_SIZE)
@@ -222,11 +220,6 @@ def _guessed(values: np.ndarray) -> Range:
     bits = next((bits for bits in BITS if most < 2**bits), 32)
     sure = bits == 8 and values.min() >= 0  # a dark film of 8 bits is a dark film
     return Range(0, 2**bits - 1, 0 if sure else 0.6, f"{bits} bits brought to 8")
-
-
-def _is_dicom(data: bytes) -> bool:
-    """With a preamble, or beginning as the data do that would follow one."""
-    return data[128:132] == b"DICM" or re.match(rb"[\2\x08]\0[\0-\x1f]\0", data) is not None
 
 
 def _dicom(data: bytes, name: str) -> Decoded:

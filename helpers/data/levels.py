@@ -70,10 +70,7 @@ def padding(values: np.ndarray, given: float | None = None) -> np.ndarray:
 
 
 def scaled(values: np.ndarray, given: Range) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Values (rows, columns) as uint8 grey: by the range ``given`` if it fits, else by their own.
-
-    Their own percentiles become those of a usual training film.
-    """
+    """Values (rows, columns) as uint8 grey: by ``given`` if it fits, else as usual films are."""
     low, high, _, note = given
     if not given.fits(values):
         low, high = np.percentile(values[::2, ::2], [0.5, 99.5])

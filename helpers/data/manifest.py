@@ -1,13 +1,11 @@
 """The 5,856 films by name: official split, label, subtype, patient, duplicates, our parts.
 
 ``data/manifest.csv`` is the data set's facts as data; nothing here needs a film to be read.
+``tests/test_manifest.py`` repeats how names gave the facts.
 """
 
-import functools
 import hashlib
-import re
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,18 +17,8 @@ from helpers import config
 
 PARTS = ("training", "validation", "test")
 
-_NORMAL = re.compile(r"(?P<series>NORMAL2-IM|IM)-(?P<number>\d+)-[\d-]+\.jpeg")
-_PNEUMONIA = re.compile(r"person(?P<number>\d+)_(?P<series>bacteria|virus)_[\d_]+\.jpeg")
-_SUBTYPE = {"IM": "normal", "NORMAL2-IM": "normal", "bacteria": "bacterial", "virus": "viral"}
 
-
-@functools.cache
-def _read(path: Path) -> pd.DataFrame:
-    table = pd.read_csv(path, dtype={"duplicate": "string"})
-    return table.assign(y=table["label"].eq("PNEUMONIA").astype(int))
-
-
-def read(path: Path = config.MANIFEST) -> pd.DataFrame:
+def read() -> pd.DataFrame:
     """Return the manifest, one row a film.
 
     Columns: ``film`` (file name, unique), ``split`` (official: train, val, test), ``label``
@@ -40,33 +28,16 @@ def read(path: Path = config.MANIFEST) -> pd.DataFrame:
     validation, test: what this study uses the film for), ``fold`` (1 to 5, of ``folds``; 0 on test
     films). FileNotFoundError without it.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no manifest at {path}: run `git checkout -- data/manifest.csv`")
-    return _read(Path(path)).copy()
-
-
-def parse(film: str) -> dict[str, str]:
-    """Return label, subtype, series and patient that a film's file name tells.
-
-    A patient is (series, number): numbers start anew in each series, so the same number in two
-    series is no evidence of the same child. ValueError for a name of another scheme.
-    """
-    match = _NORMAL.fullmatch(film) or _PNEUMONIA.fullmatch(film)
-    if match is None:
-        raise ValueError(
-            f"{film}: not a file name of this data set; expected IM-0001-0001.jpeg, "
-            "NORMAL2-IM-0001-0001.jpeg, person1_bacteria_1.jpeg or person1_virus_1.jpeg"
-        )
-    series, patient = match["series"], f"{match['series']}-{int(match['number'])}"
-    label = "NORMAL" if match.re is _NORMAL else "PNEUMONIA"
-    return {"label": label, "subtype": _SUBTYPE[series], "series": series, "patient": patient}
+    if not config.MANIFEST.is_file():
+        raise FileNotFoundError(f"no {config.MANIFEST}: run `git checkout -- data/manifest.csv`")
+    table = pd.read_csv(config.MANIFEST, dtype={"duplicate": "string"})
+    return table.assign(y=table["label"].eq("PNEUMONIA").astype(int))
 
 
 def families(patients: Iterable[str], duplicate: Iterable[object]) -> np.ndarray:
-    """Number the sets of films that must stay together: same patient or same picture.
+    """Number (n,) the sets of films linked, directly or not, by a patient or a picture in common.
 
-    Both arguments have one entry a film; a missing duplicate group joins nothing. Returns
-    integers, equal for films linked directly or through others.
+    Both arguments have one entry a film; a missing duplicate group joins nothing.
     """
     patient, _ = pd.factorize(np.asarray(list(patients)))
     group, _ = pd.factorize(pd.Series(list(duplicate), dtype="string"))
@@ -81,7 +52,8 @@ def folds(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
     """Number from 1 to 5 of each film of official train + val, by patient; 0 on test films.
 
     ``films`` needs ``split``, ``subtype``, ``patient`` and ``duplicate``. The official val
-    folder (16 films) is too small to steer by, so it joins training. Stratified by subtype.
+    folder (16 films) is too small to steer by, so it joins training. Stratified by subtype. The
+    first fold is the part "validation".
     """
     ours, count = films[films["split"] != "test"], round(1 / config.VALIDATION_SHARE)
     kinds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
@@ -90,13 +62,6 @@ def folds(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
     for number, (_, held) in enumerate(drawn, start=1):
         fold[ours.index[held]] = number
     return fold
-
-
-def assign_parts(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
-    """What each film is used for: the first of ``folds`` validates, the others train."""
-    fold = folds(films, seed)
-    names = np.select([fold == 0, fold == 1], ["test", "validation"], "training")
-    return pd.Series(names, films.index, name="part")
 
 
 def digest(films: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""Whether a probability means what it says: calibration, its errors, another prevalence."""
+"""Whether a probability means what it says: calibration and its errors."""
 
 from dataclasses import dataclass
 
@@ -46,16 +46,6 @@ def fit_platt(validation: pd.DataFrame) -> PlattScaling:
     return PlattScaling(float(model.coef_[0, 0]), float(model.intercept_[0]))
 
 
-def shift_prevalence(scores: pd.DataFrame, before: float, after: float) -> pd.DataFrame:
-    """``scores`` as they should read where prevalence is ``after`` and not ``before``.
-
-    The prior odds change, the evidence stays (Saerens et al. 2002). ValueError outside of (0, 1).
-    """
-    if not (0 < before < 1 and 0 < after < 1):
-        raise ValueError(f"prevalences must lie between 0 and 1, not {before} and {after}")
-    return PlattScaling(1.0, float(logit(after) - logit(before))).apply(scores)
-
-
 def reliability(scores: pd.DataFrame) -> pd.DataFrame:
     """Films by probability (BINS): said (mean), value (share with pneumonia), low, high, films."""
     rows, bins = {}, np.digitize(scores["probability"], BINS[1:-1])
@@ -84,12 +74,10 @@ def calibration_error(scores: pd.DataFrame) -> dict[str, float]:
 
 
 def brier_decomposition(scores: pd.DataFrame) -> dict[str, float]:
-    """The Brier score and its parts: miscalibration - discrimination + uncertainty.
-
-    The parts come from the best monotone recalibration of these very films (CORP: Dimitriadis,
-    Gneiting and Jordan 2021), so they add up exactly and need no bins.
-    """
+    """The Brier score and its parts: miscalibration - discrimination + uncertainty."""
     y, p = scores["y"].to_numpy(float), scores["probability"].to_numpy(float)
+    # From the best monotone recalibration of these very films (CORP: Dimitriadis, Gneiting and
+    # Jordan 2021): so the parts add up exactly and need no bins.
     best = IsotonicRegression(y_min=0, y_max=1).fit_transform(p, y)
     brier, ideal, base = (float(np.mean((q - y) ** 2)) for q in (p, best, y.mean()))
     parts = {"miscalibration": brier - ideal, "discrimination": base - ideal, "uncertainty": base}

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from helpers.evaluation import calibration, metrics
 from helpers.evaluation.thresholds import operating_threshold
@@ -74,15 +75,13 @@ def baseline_costs(stakes: Stakes) -> dict[str, float]:
     return {"call everybody": well * stakes.alarm, "call nobody": sick * stakes.miss}
 
 
-def predictive_values(
-    scores: pd.DataFrame, threshold: float, prevalences: Sequence[float] = PREVALENCES
-) -> pd.DataFrame:
+def predictive_values(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """PPV, NPV and number needed to misdiagnose: columns (measure; value, low, high).
 
-    A row a prevalence; sensitivity and specificity are taken to stay what they are. So many
+    A row a prevalence of PREVALENCES; sensitivity and specificity are taken to stay. So many
     children are judged for each one judged wrongly (Habibzadeh and Yadollahie 2013).
     """
-    prior, (missed, alarmed) = np.asarray(prevalences), _error_rates(scores, [threshold])
+    prior, (missed, alarmed) = np.array(PREVALENCES), _error_rates(scores, [threshold])
     fn, fp = prior * missed, (1 - prior) * alarmed
     tp, tn = prior - fn, 1 - prior - fp
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -93,9 +92,9 @@ def predictive_values(
 
 def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
     """The network's own probability where the costs meet, by Platt scaling of validation films."""
-    at = pd.DataFrame({"probability": [stakes.threshold]})
-    read = calibration.shift_prevalence(at, stakes.prevalence, float(validation["y"].mean()))
-    return calibration.fit_platt(validation).inverse(read["probability"].iloc[0])
+    logit = calibration.logit  # their prior odds change, the evidence stays (Saerens et al. 2002)
+    odds = logit(stakes.threshold) - logit(stakes.prevalence) + logit(validation["y"].mean())
+    return calibration.fit_platt(validation).inverse(expit(odds))
 
 
 def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:
@@ -146,10 +145,7 @@ def referral_band(validation: pd.DataFrame, wanted: float = REFERRAL_TARGET) -> 
 
 
 def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
-    """What a band does (rows): value, low, high of what it refers, and of what it decides.
-
-    ``found in all`` counts referred children with pneumonia as found: a radiologist sees them.
-    """
+    """What a band refers, and how it is right on the rest (rows): value, low, high."""
     y, p = scores["y"] == 1, scores["probability"]
     away, right = chosen.refers(p), (p >= chosen.high) == y
 
@@ -158,9 +154,7 @@ def referral_outcome(scores: pd.DataFrame, chosen: Band) -> pd.DataFrame:
 
     rows = {
         "referred": share(away, y | ~y),
-        "accuracy": share(right, ~away),
         "sensitivity": share(right, ~away & y),
         "specificity": share(right, ~away & ~y),
-        "found in all": share(right | away, y),
     }
     return pd.DataFrame(rows).T

@@ -38,44 +38,32 @@ def _patient_weights(codes: tuple[int, ...], count: int, seed: int) -> np.ndarra
 
 
 def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray) -> pd.DataFrame:
-    """Metrics (columns) for every row of ``weights`` (draws, films).
-
-    Equal to scikit-learn's with ``sample_weight``, ties included, but quicker; NaN where undefined.
-    AUROC, AUPRC (average precision) and the Brier score (mean squared error) use no threshold.
-    """
+    """Metrics (columns) by row of ``weights`` (draws, films): scikit-learn's, but quicker."""
     y, p = scores["y"].to_numpy(), scores["probability"].to_numpy()
     sick, called = y == 1, p >= threshold
-    with np.errstate(divide="ignore", invalid="ignore"):
-        films = np.column_stack([sick, ~sick, sick & called, ~sick & called])
-        positive, negative, tp, fp = (weights @ films.astype(float)).T
-        auroc, auprc = _areas(sick, p, weights)
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where undefined
+        counted = np.column_stack([sick, ~sick, sick & called, ~sick & ~called]).astype(float)
+        positive, negative, tp, tn = (weights @ counted).T
         named = {
-            "accuracy": (tp + negative - fp) / (positive + negative),
+            "accuracy": (tp + tn) / (positive + negative),
             "sensitivity": tp / positive,
-            "specificity": (negative - fp) / negative,
-            "precision": tp / (tp + fp),
-            "F1": 2 * tp / (tp + fp + positive),
-            "AUROC": auroc,
-            "AUPRC": auprc,
-            "Brier": weights @ (p - y) ** 2 / (positive + negative),
+            "specificity": tn / negative,
+            "AUROC": _auroc(sick, p, weights),
+            "Brier": weights @ (p - y) ** 2 / (positive + negative),  # mean squared error
         }
     return pd.DataFrame(named)
 
 
-def _areas(
-    sick: np.ndarray, probability: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weighted AUROC (Mann-Whitney, ties half) and average precision, one a row of weights."""
+def _auroc(sick: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted AUROC (Mann-Whitney, ties half), one a row of weights."""
     order = np.argsort(-probability, kind="stable")
     starts = np.flatnonzero(np.diff(probability[order], prepend=np.inf))
     in_order = weights[:, order]
     pos = np.add.reduceat(in_order * sick[order], starts, axis=1)
     neg = np.add.reduceat(in_order * ~sick[order], starts, axis=1)
-    tp, fp = pos.cumsum(axis=1), neg.cumsum(axis=1)
+    fp = neg.cumsum(axis=1)
     # Share of normal films scored below each pneumonia film, equal scores counting half.
-    auroc = (pos * (fp[:, -1:] - fp + neg / 2)).sum(axis=1) / (tp[:, -1] * fp[:, -1])
-    precision = np.divide(tp, tp + fp, out=np.zeros_like(tp), where=tp + fp > 0)
-    return auroc, (pos * precision).sum(axis=1) / tp[:, -1]
+    return (pos * (fp[:, -1:] - fp + neg / 2)).sum(axis=1) / (pos.sum(axis=1) * fp[:, -1])
 
 
 def point(scores: pd.DataFrame, threshold: float) -> pd.Series:
@@ -137,7 +125,7 @@ def estimate(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     low, high = interval(bootstrap(scores, threshold))
     table = pd.DataFrame({"value": point(scores, threshold), "low": low, "high": high})
     y, called = scores["y"].to_numpy() == 1, scores["probability"].to_numpy() >= threshold
-    among = {"accuracy": y | ~y, "sensitivity": y, "specificity": ~y, "precision": called}
+    among = {"accuracy": y | ~y, "sensitivity": y, "specificity": ~y}
     for metric, films in among.items():
         if table.loc[metric, "value"] in (0.0, 1.0):
             table.loc[metric] = proportion((called == y)[films], scores["patient"][films])
@@ -229,9 +217,9 @@ def tidy(value: float) -> str:
     return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
-def written(table: pd.DataFrame, digits: int = 3) -> pd.Series:
+def written(table: pd.DataFrame) -> pd.Series:
     """Estimates as text, ``.956 [.941, .970]``; undefined ones as a dash."""
-    text = table[["value", "low", "high"]].map(lambda value: short(value, digits))
+    text = table[["value", "low", "high"]].map(short)
     return text["value"] + " [" + text["low"] + ", " + text["high"] + "]"
 
 

@@ -1,7 +1,4 @@
-"""Operating points: the probability from which on a film is called pneumonia.
-
-There are two: ``CONVENTION``, at which everybody reports, and one that puts recall first.
-"""
+"""Operating points, from which on a film is called pneumonia: by convention, or by a rule."""
 
 import functools
 from collections.abc import Callable
@@ -12,7 +9,7 @@ from sklearn.metrics import roc_curve
 
 from helpers import config
 
-CONVENTION = 0.5
+CONVENTION = 0.5  # at which everybody reports
 
 
 def operating_threshold(

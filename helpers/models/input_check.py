@@ -8,7 +8,6 @@ network's features, Lee et al. 2018), it is judged with a warning. Photographs o
 """
 
 import textwrap
-import time
 from collections.abc import Callable, Mapping
 
 import keras
@@ -58,10 +57,8 @@ def network() -> keras.Model:
 
 
 def measured(model: keras.Model, films: np.ndarray) -> keras.Model:
-    """``network`` with a fourth output: squared Mahalanobis distance from films (n, SIDE, SIDE).
-
-    Of the last convolution's features, averaged over the film; a linear layer makes them white.
-    """
+    """``network`` with a fourth output: squared Mahalanobis distance from films (n, SIDE, SIDE)."""
+    # Of the last convolution's features, averaged over the film; a linear layer makes them white.
     pooled = layers.GlobalAveragePooling2D()(model.get_layer("features").input)
     batches = generators.test_set(films, batch_size=128)
     features = keras.Model(model.input, pooled).predict(batches, verbose=0)
@@ -240,16 +237,11 @@ def look(model: keras.Model, segmentation: keras.Model, pictures: np.ndarray) ->
 
 
 def refusal_table(facts: Mapping[str, object]) -> pd.DataFrame:
-    """What ``benchmarks.checking`` recorded, a row a kind: share refused, its limits, pictures.
-
-    Columns value, low, high, pictures; exact binomial limits (Clopper and Pearson 1934).
-    """
-    rows = {}
-    for what, share in facts["refused"].items():
-        count = facts["pictures"][what]
-        limits = stats.binomtest(round(share * count), count).proportion_ci(method="exact")
-        rows[what] = {"value": share, "low": limits.low, "high": limits.high, "pictures": count}
-    return pd.DataFrame(rows).T.astype({"pictures": int})
+    """Share refused of what ``benchmarks.checking`` judged: value, low, high, pictures."""
+    table = pd.DataFrame({"value": facts["refused"], "pictures": facts["pictures"]})
+    found = [stats.binomtest(round(v * n), int(n)) for v, n in table.to_numpy()]
+    table[["low", "high"]] = [test.proportion_ci("exact") for test in found]  # Clopper, Pearson
+    return table[["value", "low", "high", "pictures"]]
 
 
 def learn(
@@ -260,12 +252,10 @@ def learn(
     ``films`` needs part, ``pictures`` (n, s, s) uint8 in its order.
     """
     own, known = (pictures[films["part"] == part] for part in ("training", "validation"))
-    start, rng = time.perf_counter(), np.random.default_rng(SEED)
-    model = fit(own)
-    seconds, away = time.perf_counter() - start, np.array([elsewhere(film, rng) for film in known])
+    model, rng = fit(own), np.random.default_rng(SEED)
+    away = np.array([elsewhere(film, rng) for film in known])
     plain, changed = (look(model, segmentation, of) for of in (known, away))
     let_in = pd.concat([plain, changed])
     limits = {sign: float(let_in[sign].quantile(BEYOND[sign])) for sign in ("film", "sure")}
     limits["distance"] = float(plain["distance"].quantile(1 - BEYOND["distance"]))
-    facts = {"limits": limits, "parameters": model.count_params()}
-    return model, facts | {"training_seconds": round(seconds, 1)}
+    return model, {"limits": limits, "parameters": model.count_params()}

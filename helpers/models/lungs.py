@@ -68,11 +68,8 @@ def resized(pictures: np.ndarray, side: int) -> np.ndarray:
 
 
 def opacify(pictures: tf.Tensor, lung: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Paint cloudy opacities over parts of the lungs, as consolidation and effusion do.
-
-    ``pictures`` and ``lung`` (n, side, side, 1) of 0..1. A smooth random field, cut at a random
-    height, gives the cloud; half of the films stay clear.
-    """
+    """``pictures`` with cloudy opacities over parts of the ``lung``, both (n, s, s, 1) of 0..1."""
+    # A smooth random field, cut at a random height, gives the cloud; half of the films stay clear.
     count, side = tf.shape(pictures)[0], pictures.shape[1]
     field = tf.random.stateless_normal([count, 5, 5, 1], seed + [0, 21])
     field = tf.image.resize(field, (side, side), method="bicubic")
@@ -193,20 +190,12 @@ def cut(picture: np.ndarray, box: Sequence[float], side: int) -> np.ndarray:
     return np.asarray(square, dtype=np.uint8)
 
 
-def opaque(small: np.ndarray, outline: np.ndarray) -> np.ndarray:
-    """Films (n, side, side) uint8 with opacities painted over their lungs, the same each time."""
-    film, lung = (tf.cast(a[..., np.newaxis], tf.float32) for a in (small, outline))
-    clouded = opacify(film / 255.0, lung, tf.constant([2018, 1]))[..., 0].numpy()
-    return (clouded * 255).round().astype(np.uint8)
-
-
 def learn(
     films: pd.DataFrame, pictures: np.ndarray, epochs: int, on_epoch: Callable | None = None
 ) -> tuple[keras.Model, pd.DataFrame]:
-    """Train on the training films' masks: the network, and on every masked film its Dice.
+    """Train on the training films' masks: the network, and every masked film's film, part, dice.
 
-    ``films`` needs film and part, ``pictures`` (n, s, s) uint8 in their order. Columns film, part,
-    dice, dice_opaque (with opacities painted in).
+    ``films`` needs film and part, ``pictures`` (n, s, s) uint8 in their order.
     """
     rows, drawn = masks(films)
     small = resized(pictures[rows], SIDE)
@@ -214,7 +203,4 @@ def learn(
     judged = films[["film", "part"]].iloc[rows].reset_index(drop=True)
     own = judged["part"] == "training"
     model = fit(small[own], outline[own].astype(np.uint8), epochs, on_epoch)
-    return model, judged.assign(
-        dice=dice(outline, segment(model, small) >= 0.5),
-        dice_opaque=dice(outline, segment(model, opaque(small, outline)) >= 0.5),
-    )
+    return model, judged.assign(dice=dice(outline, segment(model, small) >= 0.5))

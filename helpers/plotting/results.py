@@ -10,19 +10,17 @@ from matplotlib.axes import Axes
 from helpers import config
 from helpers.evaluation import metrics as evaluation
 from helpers.evaluation.metrics import short
+from helpers.evaluation.thresholds import CONVENTION
 from helpers.plotting import style
-from helpers.plotting.style import Array, Panel, Panels, Tables
+from helpers.plotting.style import Array, Tables
 from helpers.training.study import Result
 
 METRICS = ["AUROC", "accuracy", "sensitivity", "specificity"]
 
 
-def loss(result: Result, ax: Panel = None) -> Axes:
-    """Loss on training and validation films by epoch; a dot at the epoch whose weights are kept.
-
-    Thick the trainings that answer for the network; thin the other seeds.
-    """
-    (ax,), members = style.panels(ax, 1, 1, 2.6), result.recipe.average
+def loss(result: Result) -> Axes:
+    """Loss by epoch, a dot where weights are kept; thick what answers for the network."""
+    (ax,), members = style.panels(1, 1, 2.6), result.recipe.average
     for seed, rows in result.history.groupby("seed"):
         width = 1.1 if members else 1.8 if seed == result.chosen else 0.6
         hidden = "" if seed == result.chosen else "_"  # from the legend
@@ -41,12 +39,12 @@ def loss(result: Result, ax: Panel = None) -> Axes:
     return ax
 
 
-def confusions(scores: Tables, title: str, threshold: float = 0.5, axes: Panels = None) -> Array:
-    """Confusion matrices of all networks side by side: number and share of the true class."""
+def confusions(scores: Tables, title: str) -> Array:
+    """Confusion matrices of all networks at 0.5: number and share of the true class."""
     rows = -(-len(scores) // 5)
-    axes = style.panels(axes, rows, 5, 2.1 * rows + 0.6, title)
+    axes = style.panels(rows, 5, 2.1 * rows + 0.6, title)
     for number, (ax, (name, table)) in enumerate(zip(axes, scores.items(), strict=False)):
-        counts = evaluation.confusion(table, threshold).set_axis(["normal", "sick"])
+        counts = evaluation.confusion(table, CONVENTION).set_axis(["normal", "sick"])
         counts.columns = counts.index
         shares = counts.div(counts.sum(axis=1), axis=0)
         text = counts.map("{:,}\n".format) + shares.map("{:.1%}".format)
@@ -74,9 +72,9 @@ def _with_limits(ax: Axes, x: Sequence[object], table: pd.DataFrame, **line: obj
     ax.errorbar(x, table["value"], yerr=reach, marker="o", **line)
 
 
-def comparison(estimates: Tables, title: str = "", axes: Panels = None) -> Array:
+def comparison(estimates: Tables) -> Array:
     """Every network's metrics with 95% intervals, one panel a metric, one row a network."""
-    axes = style.panels(axes, 1, 4, 0.42 * len(estimates) + 1.2, title, sharey=True)
+    axes = style.panels(1, 4, 0.42 * len(estimates) + 1.2, sharey=True)
     colours = ["#555555"] * (len(estimates) - 1) + [config.ACCENT]
     for ax, metric in zip(axes, METRICS, strict=True):
         table = _across(estimates, metric)
@@ -97,9 +95,9 @@ def comparison(estimates: Tables, title: str = "", axes: Panels = None) -> Array
     return axes
 
 
-def validation_against_test(validation: Tables, test: Tables, axes: Panels = None) -> Array:
+def validation_against_test(validation: Tables, test: Tables) -> Array:
     """Slopes from validation to test, one line a network with its 95% intervals."""
-    axes = style.panels(axes, 1, 3, 3.8)
+    axes = style.panels(1, 3, 3.8)
     for ax, metric in zip(axes, ("AUROC", "sensitivity", "specificity"), strict=True):
         before, after = (_across(estimates, metric) for estimates in (validation, test))
         for position, (name, line) in enumerate(style.network_styles(list(test)).items()):
@@ -116,12 +114,9 @@ def validation_against_test(validation: Tables, test: Tables, axes: Panels = Non
     return axes
 
 
-def story(validation: Tables, test: Tables, title: str = "", axes: Panels = None) -> Array:
-    """The study in one figure: AUROC and specificity, promised and kept, the gap shaded.
-
-    Black the test films, and in the accent the last network, which is the final one.
-    """
-    axes = style.panels(axes, 1, 2, 4.2, title)
+def story(validation: Tables, test: Tables, title: str = "") -> Array:
+    """The study in one figure: AUROC and specificity, promised and kept, the gap shaded."""
+    axes = style.panels(1, 2, 4.2, title)
     names, line = list(test), {"lw": 2, "capsize": 3}
     for metric, ax in zip(("AUROC", "specificity"), axes, strict=True):
         before, after = (_across(estimates, metric).loc[names] for estimates in (validation, test))

@@ -6,6 +6,7 @@ the sentence out: then a person writes it anew. The slides fill in the same fact
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from helpers.data import dataset, manifest
 from helpers.evaluation import calibration, decisions, metrics
 from helpers.experiments import shift, trials, trust
 from helpers.models import input_check, lungs
-from helpers.report import console, tables
+from helpers.report import claims, console, tables
 from helpers.shortcuts import acquisition
 from helpers.training import record
 from helpers.training.study import Result, Study
@@ -27,12 +28,6 @@ from helpers.training.study import Result, Study
 TEMPLATES = Path(__file__).parent / "templates"
 STORY = "Validation promised more than the test set kept"
 PAGES = ("README.md", "MODEL_CARD.md", "docs/results.md", "docs/peers.md", "docs/performance.md")
-
-
-def holds(claim: bool, sentence: str) -> None:
-    """Stop where a claim does not hold; stands beside the sentence that makes it."""
-    if not claim:
-        raise RuntimeError(f"no longer true, write it anew: {sentence}")
 
 
 def facts(results: Path = config.RESULTS) -> dict[str, Any]:
@@ -157,7 +152,7 @@ def page(name: str, found: dict[str, Any]) -> str:
         pages.filters[function.__name__] = function
     forms = {"whole": "{:,.0f}", "points": "{:.1%}", "percents": "{:.0%}"}
     pages.filters |= {name: form.format for name, form in forms.items()}
-    return pages.get_template(f"{name}.j2").render(found, holds=holds)
+    return pages.get_template(f"{name}.j2").render(found, holds=claims.check)
 
 
 def write(root: Path = config.ROOT) -> list[Path]:
@@ -169,36 +164,33 @@ def write(root: Path = config.ROOT) -> list[Path]:
     return list(texts)
 
 
-def _films(label: str) -> Figure:
+def _figures() -> Iterator[Figure]:
+    """Each of PICTURES; RecordError or FilmError where something is missing."""
     films, pictures = dataset.load(dataset.packaged(), config.SOURCE_SIZE)
     seen = films.table["part"] == "training"
-    return plotting.data.examples(films.table[seen], pictures[seen], label)[0].figure
-
-
-def _estimates(*parts: str) -> list[dict[str, pd.DataFrame]]:
+    for label in config.LABELS:
+        yield plotting.data.examples(films.table[seen], pictures[seen], label)[0].figure
     found = [result for result in Study().run_all().values() if result.recipe.epochs]
-    parts = parts or ("validation", "test")
-    return [{result.recipe.title: result.estimate(part) for result in found} for part in parts]
+    before, after = (
+        {result.recipe.title: result.estimate(part) for result in found}
+        for part in ("validation", "test")
+    )
+    yield plotting.results.comparison(after)[0].figure
+    yield plotting.results.validation_against_test(before, after)[0].figure
+    yield plotting.results.story(before, after, STORY)[0].figure
 
 
-PICTURES = {
-    "Normal_lungs.png": lambda: _films("NORMAL"),
-    "Pneumonia_lungs.png": lambda: _films("PNEUMONIA"),
-    "Comparison.png": lambda: plotting.results.comparison(*_estimates("test"))[0].figure,
-    "Validation_and_test.png": lambda: (
-        plotting.results.validation_against_test(*_estimates())[0].figure
-    ),
-    "Story.png": lambda: plotting.results.story(*_estimates(), STORY)[0].figure,
-}
+PICTURES = "Normal_lungs", "Pneumonia_lungs", "Comparison", "Validation_and_test", "Story"
 
 
 def write_images(folder: Path = config.IMAGES) -> list[Path]:
-    """Draw every picture into ``folder``; RecordError or FilmError where something is missing."""
+    """Draw every picture into ``folder``."""
     plotting.style.use_style()
     # Without matplotlib's version: equal figures, equal bytes. A test reads the digest.
     facts = {"Software": None, "Source": f"record {record.state(config.RESULTS)}"}
-    for name, draw in PICTURES.items():
-        with storage.whole(folder / name) as part:
-            (figure := draw()).savefig(part, dpi=130, metadata=facts)
+    paths = [folder / f"{name}.png" for name in PICTURES]
+    for path, figure in zip(paths, _figures(), strict=True):
+        with storage.whole(path) as part:
+            figure.savefig(part, dpi=130, metadata=facts)
         plt.close(figure)
-    return [folder / name for name in PICTURES]
+    return paths

@@ -1,8 +1,4 @@
-"""presentation.pdf: the study as a talk for a hospital's board, one finding a page.
-
-Words stand in ``templates/presentation.typ``, beside the conditions under which they hold; the
-numbers and pictures that it fills in are gathered here from the record.
-"""
+"""presentation.pdf, a talk for a hospital's board: what ``templates/presentation.typ`` fills in."""
 
 import hashlib
 import json
@@ -49,15 +45,15 @@ def pictures(folder: Path) -> None:
         Image.fromarray(read[film]).save(folder / name)
 
 
-def build(folder: Path, data: dict[str, Any], **form: Any) -> Any:
-    """The slides as PDF, or in another ``form`` of typst's, from ``data`` and ``folder``'s PNGs."""
+def build(folder: Path, data: dict[str, Any]) -> bytes:
+    """The slides as PDF, from ``data`` and ``folder``'s PNGs."""
     found = sorted(path.name for path in folder.glob("*.png"))
     words = hashlib.sha256(SOURCE.read_bytes()).hexdigest()
     text = json.dumps({**data, "words": words, "pictures": found}, default=plain)
     # The fonts that typst brings, so that every machine sets the same pages.
     fonts = typst.Fonts(include_system_fonts=False, include_embedded_fonts=True)
     source = shutil.copy(SOURCE, folder)
-    return typst.compile(source, font_paths=fonts, sys_inputs={"data": text}, **form)
+    return typst.compile(source, font_paths=fonts, sys_inputs={"data": text})
 
 
 def write(path: Path = config.SLIDES, results: Path = config.RESULTS) -> Path:

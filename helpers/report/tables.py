@@ -1,7 +1,5 @@
 """Tables and numbers as text: how a share, an interval, a difference is written."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from helpers import config
@@ -34,9 +32,9 @@ def line(result: Result, part: str = "validation") -> str:
     return f"{result.recipe.title} on {films}: {', '.join(figures)}"
 
 
-def peers(ours: pd.DataFrame, path: Path = config.PEERS) -> pd.DataFrame:
+def peers(ours: pd.DataFrame) -> pd.DataFrame:
     """What others report on the test films, as text, with our network in the last row."""
-    table = pd.read_csv(path)
+    table = pd.read_csv(config.PEERS)
     names = ["accuracy", "sensitivity", "specificity", "AUROC"]
     text = table[names].map(metrics.short)
     text.index = pd.Index(table["study"] + ", " + table["detail"], name="who")
