@@ -66,7 +66,10 @@ _CHANGES = (
     (
         "filled_unframed",
         "Plain edges filled, no frame in training",
-        {"view": "filled film+filled box", "augmentation": replace(FRAMED, frame=0.0)},
+        {
+            "view": "filled film+filled box",
+            "augmentation": replace(FRAMED, frame=0.0, crop=0.0),
+        },
     ),
     ("letters", "Letters stamped", {"augmentation": replace(FRAMED, letters=0.5)}),
     ("side_128", "128 pixels", {"side": 128}),
