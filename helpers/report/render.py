@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from helpers import config, plotting, predict, storage
 from helpers.data import dataset, manifest
 from helpers.evaluation import calibration, decisions, metrics
-from helpers.experiments import shift, trials, trust
+from helpers.experiments import elsewhere, shift, trials, trust
 from helpers.models import input_check, lungs
 from helpers.report import claims, console, tables
 from helpers.shortcuts import acquisition
@@ -55,6 +55,8 @@ def facts(results: Path = config.RESULTS) -> dict[str, Any]:
         "explained": tables.explained(study),
         "segmenter": record.read_facts(results, lungs.NAME),
         "benchmark": json.loads((results / "benchmark.json").read_text("utf-8")).get("readme", []),
+        "away": elsewhere.judged(away := elsewhere.read(results)),
+        "aside": elsewhere.set_aside(away),
         **_judged(study["final"]),
         **_shift(films, study["final"], results),
     }
