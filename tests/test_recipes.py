@@ -68,7 +68,7 @@ def test_the_study_tells_its_story_in_order():
 
 def test_cnn_4_and_cnn_5_differ_in_the_network_only():
     cnn_4, cnn_5 = recipes.get("cnn_4"), recipes.get("cnn_5")
-    assert dataclasses.replace(cnn_5, name="cnn_4", title=cnn_4.title) == cnn_4
+    assert dataclasses.replace(cnn_5, name="cnn_4", title="CNN 4", keep_weights=False) == cnn_4
 
 
 def test_an_unknown_recipe_is_refused_with_the_names_there_are():
@@ -83,10 +83,18 @@ def test_fields_that_came_later_leave_earlier_digests_as_they_were():
     assert dataclasses.replace(BASE, view="box").settings()["view"] == "box"  # where it changes
 
 
-def test_members_of_the_final_network_take_views_in_turn_and_its_record_stays_valid():
+def test_members_of_the_first_version_take_views_in_turn_and_its_record_stays_valid():
+    first = recipes.get("first_version")
+    assert [first.views_of(seed) for seed in first.seeds] == [("box",), ("film",)] * 2
+    assert (first.take, first.patience) == ("last", None)
+    assert first.digest() == "a7fdb4fca5cca3f4"
+    assert dataclasses.replace(first, recall_first="0.5").digest() == first.digest()
+    assert first.name not in recipes.STUDY
+
+
+def test_a_member_of_the_final_network_sees_both_views_and_leaves_a_fold_out():
     final = recipes.get("final")
-    assert [final.views_of(seed) for seed in final.seeds] == [("box",), ("film",)] * 2
-    assert dataclasses.replace(final, both=True).views_of(1) == ("box", "film")
-    assert (final.take, final.patience) == ("last", None)
-    assert final.digest() == "a7fdb4fca5cca3f4"
-    assert dataclasses.replace(final, recall_first="0.5").digest() == final.digest()
+    assert all(final.views_of(seed) == final.views for seed in final.seeds)
+    assert len(final.views) == 2
+    assert final.seeds == (1, 2, 3, 4, 5)
+    assert (final.unseen, recipes.get("residual").unseen) == ("out-of-fold", "validation")
