@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from helpers import config
 
 PARTS = ("training", "validation", "test")
+FOLDS = 5  # one patient in five is held back to steer training and to choose by
 
 
 def read() -> pd.DataFrame:
@@ -55,8 +56,8 @@ def folds(films: pd.DataFrame, seed: int = config.SEED) -> pd.Series:
     folder (16 films) is too small to steer by, so it joins training. Stratified by subtype. The
     first fold is the part "validation".
     """
-    ours, count = films[films["split"] != "test"], round(1 / config.VALIDATION_SHARE)
-    kinds = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    ours = films[films["split"] != "test"]
+    kinds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     fold = pd.Series(0, films.index, name="fold")
     drawn = kinds.split(ours, ours["subtype"], families(ours["patient"], ours["duplicate"]))
     for number, (_, held) in enumerate(drawn, start=1):
