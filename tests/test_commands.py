@@ -57,11 +57,15 @@ def test_a_notebook_written_back_is_the_same_on_the_next_run(notebook):
     assert first == again
 
 
-def test_wrong_use_exits_with_two(capsys):
+WRONG = ["no-such-command", "predict", "predict --threshold 0", "predict --sensitivity 2 x"]
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_use_exits_with_two(words, capsys):
     with pytest.raises(SystemExit) as stop:
-        command.main(["no-such-command"])
+        command.main(words.split())
     assert stop.value.code == 2
-    assert "no-such-command" in capsys.readouterr().err
+    assert words.split()[0] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["train", "check"])
