@@ -83,13 +83,8 @@ class Predictor:
     both are given, or one that is not between 0 and 1.
     """
 
-    def __init__(
-        self,
-        threshold: float | None = None,
-        sensitivity: float | None = None,
-        root: Path = config.RESULTS,
-    ) -> None:
-        self.root, final = root, Study(results=root).run("final")
+    def __init__(self, threshold: float | None = None, sensitivity: float | None = None) -> None:
+        final, root = Study().run("final"), config.RESULTS
         unseen = final.unseen
         given = [value for value in (threshold, sensitivity) if value is not None]
         if len(given) == 2 or not all(0 < value < 1 for value in given):
@@ -113,7 +108,7 @@ class Predictor:
         waiting = iter(paths)
         batches = iter(lambda: list(islice(waiting, BATCH)), [])
         if pool is not None:
-            given = self.root, self.threshold, keep, os.getcwd()
+            given = self.threshold, keep, os.getcwd()
             work = ((*given, [(str(p), os.path.exists(p)) for p in batch]) for batch in batches)
             yield from chain.from_iterable(tasks.in_order(pool, _judged_there, work, AHEAD))
             return
@@ -153,6 +148,9 @@ class Predictor:
         return answers
 
 
+predictor = functools.cache(Predictor)  # loaded once
+
+
 def _read(path: Path | str) -> tuple[Answer, images.Picture | None]:
     """The picture in ``path``, and what is said of it so far: nothing, or why there is none."""
     try:
@@ -165,21 +163,13 @@ def _refused(path: Path | str, reason: str) -> Answer:
     return Answer(str(path), error=f"{Path(path).name or path}: {reason}")
 
 
-@functools.cache
-def predictor(*point: float | None, root: Path = config.RESULTS) -> Predictor:
-    """The recorded final network, loaded once; ``point``: threshold, sensitivity."""
-    return Predictor(*point, root=root)
-
-
-def _judged_there(
-    root: Path, threshold: float, keep: bool, here: str, films: list[tuple[str, bool]]
-) -> list[Answer]:
+def _judged_there(threshold: float, keep: bool, here: str, films: Sequence) -> list[Answer]:
     """A worker's answers to ``films``: paths from the folder ``here``, and whether they exist."""
     paths = [Path(here, name) for name, _ in films]
     for path, (_, there) in zip(paths, films, strict=True):
         if there and not os.path.exists(path):
             raise RuntimeError(f"{path}: a worker cannot see it; it must share the file system")
-    answers = predictor(threshold, root=root).answers(paths, keep)
+    answers = predictor(threshold).answers(paths, keep)
     return [replace(answer, path=name) for answer, (name, _) in zip(answers, films, strict=True)]
 
 

@@ -57,26 +57,28 @@ def test_a_notebook_written_back_is_the_same_on_the_next_run(notebook):
     assert first == again
 
 
-def test_wrong_use_exits_with_two(capsys):
+WRONG = ["no-such-command", "predict", "predict --threshold 0", "predict --sensitivity 2 x"]
+
+
+@pytest.mark.parametrize("words", WRONG)
+def test_wrong_use_exits_with_two(words, capsys):
     with pytest.raises(SystemExit) as stop:
-        command.main(["no-such-command"])
+        command.main(words.split())
     assert stop.value.code == 2
-    assert "no-such-command" in capsys.readouterr().err
+    assert words.split()[0] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["train", "check"])
-def test_a_missing_folder_is_one_line_that_says_what_to_do(name, monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("STUDY_DATA", str(tmp_path / "nowhere"))
-    assert command.main([name]) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "nowhere" in line
-    assert "make data" in line
-
-
-def test_an_unknown_recipe_is_one_line(monkeypatch, drawn, capsys):
-    monkeypatch.setenv("STUDY_DATA", str(drawn))
-    assert command.main(["train", "--short", "cnn_9"]) == 1
-    assert "cnn_9" in capsys.readouterr().err.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("words", "data", "said"),
+    [(name, "nowhere", ["nowhere", "make data"]) for name in ("train", "check")]
+    + [("train --short cnn_9", "drawn", ["cnn_9"])],
+)
+def test_what_is_missing_or_unknown_is_one_line(words, data, said, drawn, monkeypatch, capsys):
+    monkeypatch.setenv("STUDY_DATA", str(drawn) if data == "drawn" else f"/{data}")
+    assert command.main(words.split()) == 1
+    *above, line = capsys.readouterr().err.splitlines()
+    assert len(above) == (data == "drawn")  # what is at hand
+    assert [word for word in said if word not in line] == []
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-
 from helpers import config
 from helpers.data import dataset
 from helpers.models import classifiers
@@ -12,12 +10,8 @@ from helpers.training import recipes
 PAGE = config.ROOT / "CONTRIBUTING.md"
 
 
-@pytest.fixture(scope="module")
-def text():
-    return PAGE.read_text(encoding="utf-8")
-
-
-def test_the_example_trains_a_new_network(text, drawn, tmp_path, monkeypatch, capsys):
+def test_the_example_trains_a_new_network(drawn, tmp_path, monkeypatch, capsys):
+    text = PAGE.read_text(encoding="utf-8")
     example = re.search(r"<!-- example -->\n```python\n(.*?)```", text, flags=re.S).group(1)
     assert len(example.splitlines()) <= 25
     monkeypatch.setattr(classifiers, "BUILDERS", dict(classifiers.BUILDERS))

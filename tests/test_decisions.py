@@ -93,15 +93,11 @@ def test_reliability_of_calibrated_scores_holds_the_diagonal(many):
     assert inside.mean() > 0.7
 
 
-def test_referring_none_gives_the_accuracy_and_referring_the_unsure_raises_it(many):
-    certain = decisions.certainty(many, 0.5)
-    table = decisions.referral_curve(many, 0.5, certain)
+def test_referring_none_gives_the_accuracy_and_referring_the_unsure_raises_it(many, scores):
+    table = decisions.referral_curve(many, 0.5, decisions.certainty(many, 0.5))
     assert table.loc[0.0, "value"] == pytest.approx(metrics.point(many, 0.5)["accuracy"])
     assert table.loc[0.5, "value"] > table.loc[0.0, "value"]
     assert table.loc[0.5, "films"] == len(many) // 2
-
-
-def test_certainty_is_least_at_the_operating_point(scores):
     nearest = int(np.argmin(decisions.certainty(scores, 0.31)))
     assert scores["probability"].iloc[nearest] == pytest.approx(0.3)
 

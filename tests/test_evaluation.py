@@ -126,12 +126,9 @@ def test_the_operating_threshold_keeps_its_promise_and_is_the_highest_that_does(
     assert metrics.point(scores, threshold)["sensitivity"] >= wanted
     above = scores.loc[scores["probability"] >= threshold, "probability"].min() + 1e-6
     assert metrics.point(scores, above)["sensitivity"] < wanted
+    assert thresholds.operating_threshold(frame([0, 1, 1], [1.0] * 3), wanted) == 0.5, "everybody"
     if wanted < 1:  # it lies between two scores
         assert np.abs(scores["probability"] - threshold).min() > 1e-3
-
-
-def test_the_operating_threshold_of_a_constant_network_calls_everybody():
-    assert thresholds.operating_threshold(frame([0, 1, 1], [1.0, 1.0, 1.0])) == 0.5
 
 
 @pytest.mark.parametrize(("y", "wanted"), [(1, 0), (1, -0.1), (1, 1.1), (0, 0.9)])

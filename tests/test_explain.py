@@ -38,15 +38,12 @@ def found(edge=1.0, count=2):
     return Found(boxes, np.zeros((count, SIDE, SIDE), bool), np.ones(count, bool))
 
 
-def test_grad_cam_is_the_weighted_map_where_it_speaks_for_the_call(network):
+def test_grad_cam_is_the_weighted_map_where_it_speaks_for_the_call_and_needs_a_map(network):
     film = np.kron(255 * CORNER, np.ones((1, 4, 4))).astype(np.uint8)
     seen = explain.grad_cam(network, film, np.array([1]))
     # Mean gradient over 64 places of which 16 have weight 1: a quarter of the feature map.
     np.testing.assert_allclose(seen[0], CORNER * 16 / 64, atol=1e-6)
     assert explain.grad_cam(network, film, np.array([-1])).max() == 0
-
-
-def test_grad_cam_refuses_a_network_without_a_map():
     small = keras.Input(shape=(4, 4, 1))
     tiny = keras.Model(small, layers.Dense(1)(layers.Flatten()(layers.Conv2D(1, 1)(small))))
     with pytest.raises(ValueError, match="no feature map"):

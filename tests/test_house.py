@@ -3,12 +3,11 @@
 import ast
 import re
 import statistics
-import subprocess
-import sys
 
 import nbformat
 
 from helpers import config
+from tests.test_quiet import written
 
 # A room may import from its own floor's package and from those that stand before it.
 FLOORS = ["config", "storage", "tasks", "data", "evaluation", "models", "shortcuts", "training"]
@@ -64,9 +63,7 @@ def test_no_circle_among_the_rooms():
 
 
 def test_models_come_without_the_rest_of_the_house():
-    code = "import sys, helpers.models; print(*sys.modules)"
-    command = {"capture_output": True, "text": True, "check": True, "timeout": 120}
-    loaded = subprocess.run([sys.executable, "-c", code], cwd=config.ROOT, **command).stdout.split()
+    loaded = written("import sys, helpers.models", "print(*sys.modules)").split()
     assert not {"helpers.plotting", "helpers.report", "helpers.training"} & set(loaded)
     assert "helpers.models" in loaded
 

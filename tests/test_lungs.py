@@ -104,13 +104,10 @@ FOUND = lungs.Found(np.array([lungs.box(LUNGS)]), LUNGS[np.newaxis] > 0.5, np.ar
 FILM = np.where(two_lungs(side=224) > 0, 200, 50).astype(np.uint8)[np.newaxis]  # lungs of tone 200
 
 
-def test_views_show_what_their_names_say():
+def test_views_show_what_their_names_say_and_others_or_missing_lungs_are_refused():
     seen = {view: views.apply(view, FILM, FOUND, 224)[0] for view in views.VIEWS}
     assert np.array_equal(seen["film"], FILM[0])
     assert (seen["box"] == 200).mean() > (FILM == 200).mean()
-
-
-def test_an_unknown_view_and_missing_lungs_are_refused():
     with pytest.raises(ValueError, match="no view 'x-ray'; there are film, box"):
         views.apply("x-ray", FILM, None, 32)
     with pytest.raises(ValueError, match="'box' needs the lungs"):

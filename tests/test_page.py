@@ -51,12 +51,9 @@ def test_figures_are_in_the_page_with_what_they_show_and_no_formula_is(node, htm
     assert not [text for text in prose if "$" in text or r"\(" in text]
 
 
-def test_limits_stay_in_one_line(html):
+def test_limits_stay_in_one_line_and_a_phone_scrolls_wide_figures_where_they_stand(html):
     assert '<span class="ci">[.979, .994]</span>' in html
     assert not re.search(r'alt="[^"]*<span', html)
-
-
-def test_a_phone_scrolls_wide_figures_where_they_stand(html):
     phone = html.split("@media (max-width: 700px)", 1)[1].split("</style>", 1)[0]
     assert "overflow-x: auto" in phone
     assert "min-width" in phone

@@ -31,13 +31,10 @@ def test_a_page_is_what_its_template_gives(name, facts):
     assert render.page(name, facts) == committed, "stale: run `make readme`"
 
 
-def test_a_sentence_that_no_longer_holds_stops_the_rendering(facts):
+def test_a_sentence_that_no_longer_holds_or_a_name_that_nothing_fills_stops_the_rendering(facts):
     changed = facts | {"opened": dict.fromkeys(facts["opened"], pd.Timestamp(0))}
     with pytest.raises(RuntimeError, match="an earlier network was scored before it"):
         render.page("MODEL_CARD.md", changed)
-
-
-def test_a_name_that_nothing_fills_stops_the_rendering(facts):
     with pytest.raises(jinja2.UndefinedError, match="brier"):
         render.page("MODEL_CARD.md", {name: it for name, it in facts.items() if name != "brier"})
 
@@ -88,15 +85,13 @@ def test_every_make_target_that_is_named_exists():
     assert {"run", "test", "train"} <= named <= targets
 
 
-def test_images_holds_what_is_drawn_and_every_picture_is_used():
-    assert {path.stem for path in config.IMAGES.iterdir()} == set(render.PICTURES)
+def test_images_are_drawn_from_the_record_as_it_is_and_every_one_is_used():
+    images = list(config.IMAGES.iterdir())
+    assert {path.stem for path in images} == set(render.PICTURES)
     pages = "".join(page.read_text(encoding="utf-8") for page in [*PAGES, config.NOTEBOOK])
-    assert not [name for name in render.PICTURES if f"images/{name}.png" not in pages]
-
-
-def test_pictures_were_drawn_from_the_record_as_it_is():
+    assert not [path.name for path in images if f"images/{path.name}" not in pages]
     drawn_from = f"record {record.state(config.RESULTS)}".encode()
-    stale = [path for path in config.IMAGES.iterdir() if drawn_from not in path.read_bytes()]
+    stale = [path for path in images if drawn_from not in path.read_bytes()]
     assert not stale, "run `make images`"
 
 
@@ -141,22 +136,14 @@ def test_a_target_is_missed_or_reached_as_its_numbers_say(table, facts):
 # -- slides: hold only while the record bears them out, and repeat -----------------------------
 
 
-@pytest.fixture(scope="module")
-def two_builds(facts, tmp_path_factory):
+def test_the_talk_is_short_wide_and_the_same_in_every_build(facts, tmp_path_factory):
     for folder in (folders := [tmp_path_factory.mktemp(name) for name in "ab"]):
         slides.pictures(folder)
-    return [slides.build(folder, facts) for folder in folders]
-
-
-def test_two_builds_are_equal(two_builds):
-    first, second = two_builds
+    first, second = (slides.build(folder, facts) for folder in folders)
     assert first.startswith(b"%PDF")
     assert first == second, "the slides differ from build to build"
     assert b"CreationDate" not in first
-
-
-def test_the_talk_is_short_and_wide(two_builds):
-    boxes = re.findall(rb"/MediaBox ?\[0 0 ([\d.]+) ([\d.]+)\]", two_builds[0])
+    boxes = re.findall(rb"/MediaBox ?\[0 0 ([\d.]+) ([\d.]+)\]", first)
     assert len(boxes) == 9, "seven and an appendix of two"
     assert all(float(width) / float(height) == pytest.approx(16 / 9) for width, height in boxes)
 

@@ -103,20 +103,17 @@ def saved(folder, pictures):
     return paths
 
 
-def test_an_inverted_film_is_put_right_and_says_so(predictor, some, tmp_path):
+def test_an_inverted_film_is_put_right_and_a_small_one_judged_both_with_a_warning(
+    predictor, some, tmp_path
+):
     film = images.read_film(some["path"].iloc[0], 224)
-    plain, inverted = predictor.answers(saved(tmp_path, [film, 255 - film]))
-    assert inverted.probability == pytest.approx(plain.probability, abs=1e-3)
-    assert inverted.refer
-    assert inverted.warnings == ("black and white were exchanged",)
-
-
-def test_a_small_film_is_judged_and_referred(predictor, some, tmp_path):
     small = images.read_film(some["path"].iloc[-1], 127)
-    (answer,) = predictor.answers(saved(tmp_path, [small]))
-    assert answer.probability is not None
-    assert answer.refer
-    assert "only 127 pixels wide or high" in answer.warnings
+    plain, inverted, small = predictor.answers(saved(tmp_path, [film, 255 - film, small]))
+    assert inverted.probability == pytest.approx(plain.probability, abs=1e-3)
+    assert inverted.warnings == ("black and white were exchanged",)
+    assert small.probability is not None
+    assert "only 127 pixels wide or high" in small.warnings
+    assert [inverted.refer, small.refer] == [True, True]
 
 
 def test_the_operating_point_decides():
@@ -457,13 +454,6 @@ def test_a_stopped_process_leaves_the_rows_of_films_judged(some, tmp_path):
     assert process.returncode == 128 + signal.SIGTERM
     assert len(pd.read_csv(table)) >= 9
     assert list(tmp_path.iterdir()) == [table]
-
-
-@pytest.mark.parametrize("words", [[], ["--threshold", "0"], ["--sensitivity", "2", "x"]])
-def test_wrong_use_is_told_and_has_its_code(words):
-    with pytest.raises(SystemExit) as stop:
-        commands.main(["predict", *words])
-    assert stop.value.code == 2
 
 
 def test_a_folder_without_films_is_wrong_use(capsys, tmp_path):

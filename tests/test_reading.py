@@ -233,11 +233,6 @@ def test_a_film_is_known_again_in_every_disguise(film, tmp_path):
         assert picture.doubts == (), way
 
 
-def test_a_small_film_is_judged_with_a_doubt(film):
-    small = Image.fromarray(film).resize((160, 127))
-    assert images.read(saved(small), "x").doubts == ("only 127 pixels wide or high",)
-
-
 def test_orientation_is_honoured(film):
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
@@ -260,7 +255,9 @@ def test_the_studys_films_keep_their_bars_and_are_squashed_as_published(film, tm
         np.testing.assert_array_equal(images.read_film(path, 224), published)
 
 
-def test_notes_say_what_was_done(files_of_one_film):
+def test_notes_say_what_was_done_and_doubts_that_a_film_is_small(film, files_of_one_film):
+    small = Image.fromarray(film).resize((160, 127))
+    assert images.read(saved(small), "x").doubts == ("only 127 pixels wide or high",)
     notes = {kind: images.read(data, "x").notes for kind, data in files_of_one_film.items()}
     assert notes["16-bit PNG"] == ("16 bits brought to 8",)
     assert notes["padded"] == ("bars or a frame trimmed, 20%",)

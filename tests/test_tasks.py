@@ -187,10 +187,10 @@ def test_a_killed_worker_loses_no_film(cluster, monkeypatch, tmp_path):
     np.testing.assert_allclose(said[1], said[0], atol=1e-3)
 
 
-def test_a_film_that_a_worker_cannot_see_is_no_refusal(monkeypatch, tmp_path):
+def test_a_film_that_a_worker_cannot_see_is_no_refusal(monkeypatch):
     monkeypatch.setattr(predict.os.path, "exists", lambda path: False)
     with pytest.raises(RuntimeError, match=r"/far/film\.png: a worker cannot see it"):
-        predict._judged_there(tmp_path, 0.5, False, "/far", [("film.png", True)])
+        predict._judged_there(0.5, False, "/far", [("film.png", True)])
 
 
 @pytest.mark.parametrize(

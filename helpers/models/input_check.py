@@ -240,7 +240,7 @@ def refusal_table(facts: Mapping[str, object]) -> pd.DataFrame:
     """Share refused of what ``benchmarks.checking`` judged: value, low, high, pictures."""
     table = pd.DataFrame({"value": facts["refused"], "pictures": facts["pictures"]})
     found = [stats.binomtest(round(v * n), int(n)) for v, n in table.to_numpy()]
-    table[["low", "high"]] = [test.proportion_ci("exact") for test in found]  # Clopper, Pearson
+    table[["low", "high"]] = [test.proportion_ci() for test in found]  # Clopper, Pearson
     return table[["value", "low", "high", "pictures"]]
 
 

@@ -46,7 +46,6 @@ def execute(
     node = nbformat.read(notebook, as_version=4)
     runner = Runner(
         node,
-        timeout=None,
         kernel_name="python3",
         coalesce_streams=True,
         extra_arguments=["--IPKernelApp.log_level=40"],  # errors, not advice on transports

@@ -11,7 +11,7 @@ import typst
 from PIL import Image
 
 from helpers import config, plotting, storage
-from helpers.data import dataset
+from helpers.data import dataset, images
 from helpers.experiments import shift
 from helpers.report import render
 from helpers.shortcuts import acquisition
@@ -28,21 +28,17 @@ def plain(value: Any) -> Any:
 
 def pictures(folder: Path) -> None:
     """Put example films and films of each acquisition group into ``folder``; read no others."""
-    packaged, chosen = dataset.packaged(), {}
-    known = packaged.table.join(acquisition.read()["group"], on="film")
+    known, chosen = dataset.packaged().table.join(acquisition.read()["group"], on="film"), {}
     train = known[known["part"] == "training"].drop_duplicates("patient")
     for subtype, rows in train.groupby("subtype"):
-        drawn = rows["film"].sample(2, random_state=config.SEED)
-        chosen |= {f"{subtype}{place}.png": film for place, film in enumerate(drawn)}
+        drawn = rows["path"].sample(2, random_state=config.SEED)
+        chosen |= {f"{subtype}{place}.png": path for place, path in enumerate(drawn)}
     for group, share in shift.groups(shift.films())["pneumonia"].items():
         drawn = plotting.data.in_shares(train[train["group"] == group], 8, share)
         for place, row in enumerate(drawn.itertuples()):
-            chosen[f"group{group}-{place}-{row.label}.png"] = row.film
-    some = packaged.table[packaged.table["film"].isin(chosen.values())].reset_index(drop=True)
-    films, pixels = dataset.load(dataset.Films(packaged.source, some), config.SOURCE_SIZE)
-    read = dict(zip(films.table["film"], pixels, strict=True))
-    for name, film in chosen.items():
-        Image.fromarray(read[film]).save(folder / name)
+            chosen[f"group{group}-{place}-{row.label}.png"] = row.path
+    for name, path in chosen.items():
+        Image.fromarray(images.read_film(path, config.SOURCE_SIZE)).save(folder / name)
 
 
 def build(folder: Path, data: dict[str, Any]) -> bytes:
