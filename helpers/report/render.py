@@ -27,7 +27,8 @@ from helpers.training.study import Result, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
 STORY = "Validation promised more than the test set kept"
-PAGES = ("README.md", "MODEL_CARD.md", "docs/results.md", "docs/peers.md", "docs/performance.md")
+PAGES = ("README.md", "MODEL_CARD.md")
+PAGES += tuple(f"docs/{name}.md" for name in ("results", "peers", "performance", "scale"))
 
 
 def facts(results: Path = config.RESULTS) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def facts(results: Path = config.RESULTS) -> dict[str, Any]:
         "published": pd.read_csv(config.PEERS.with_name("published.csv")),
         "explained": tables.explained(study),
         "segmenter": record.read_facts(results, lungs.NAME),
-        "benchmark": json.loads((results / "benchmark.json").read_text("utf-8")).get("readme", []),
+        "measured": json.loads((results / "benchmark.json").read_text("utf-8")),
         "away": elsewhere.judged(away := elsewhere.read(results)),
         "aside": elsewhere.set_aside(away),
         **_judged(study["final"]),
