@@ -42,7 +42,7 @@ def test_a_sentence_that_no_longer_holds_or_a_name_that_nothing_fills_stops_the_
 def test_the_page_on_speed_lists_what_the_benchmark_recorded(facts):
     rows = [{"what": "training", "value": "2 times", "must": "1.5"}]
     rows += [{"what": "memory", "value": "1 GB", "must": None}]
-    page = render.page("docs/performance.md", facts | {"benchmark": rows})
+    page = render.page("docs/performance.md", facts | {"measured": {"readme": rows}})
     assert "\n| training | 2 times | 1.5 |\n| memory | 1 GB | none |\n\n" in page
 
 
