@@ -283,14 +283,15 @@ GREY = Image.fromarray(SMALL)
 REFUSALS = {
     "nothing": (b"", "empty"),
     "text": (b"this is no picture", "not an image"),
-    "a PDF": (b"%PDF-1.7 ...", "not an image"),
+    "a PDF": (b"%PDF-1.7 ...", "a PDF file, which is not read; save the film as PNG"),
+    "a telephone's HEIC": (b"\0\0\0\x18ftypheic", "a HEIC file, which is not read"),
     "cut short": (saved(GREY.resize((900, 900)), "JPEG")[:4000], "cannot be decoded"),
     "too large": (promise(9100), "9100 x 9100 pixels is no film"),
     "a bomb": (promise(60000), "more pixels"),
     "colour": (saved(Image.fromarray(noise(64, 64, 3))), "colour picture, .* radiograph$"),
     "a strip": (saved(GREY.resize((3000, 20))), "strip"),
     "several": (saved(GREY, "TIFF", save_all=True, append_images=[GREY]), "2 pictures"),
-    "a GIF": (saved(GREY, "GIF"), "not an image"),
+    "a GIF": (saved(GREY, "GIF"), "a GIF file, which is not read"),
 }
 OTHERS = {
     "of 63 pixels": (saved(GREY.resize((300, 63))), "63 pixels wide or high; a film needs 64"),

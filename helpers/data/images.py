@@ -24,6 +24,7 @@ from helpers.data import levels
 from helpers.data.levels import Range
 
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP", "AVIF", "JPEG2000")
+OTHERS = {b"GIF8": "GIF", b"%PDF": "PDF", b"ftypheic": "HEIC"}  # among a file's first bytes
 SUFFIXES = {".jpeg", ".jpg", ".png", ".tif", ".tiff", ".bmp", ".dcm", ".dicom"}
 MAX_BYTES = 200_000_000  # a radiograph of 16 bits has some 20 million
 MAX_PIXELS = 80_000_000  # ten times the 2916 x 2713 of the data set's largest film
@@ -144,6 +145,8 @@ def _opened(data: bytes, name: str) -> Image.Image:
     """A picture file, looked at and not yet decoded."""
     if not data:
         raise FilmError(f"{name}: an empty file")
+    if kind := next((kind for mark, kind in OTHERS.items() if mark in data[:12]), None):
+        raise FilmError(f"{name}: a {kind} file, which is not read; save the film as PNG")
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     _check_size(image.width, image.height, name)
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
