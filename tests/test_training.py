@@ -204,7 +204,7 @@ def test_patience_ends_a_training_and_the_network_is_that_of_the_lowest_loss(imp
     [("2", (0.5, 0.4, 0.6)), ("1", (0.5, 0.5)), ("1", (0.12345, 0.12346)), ("2", (0.2, 0.1999999))],
 )
 def test_the_weights_kept_are_those_of_the_lowest_loss_so_far(tmp_path, best, losses):
-    keeper = training.Keeper(tmp_path, steps=1)
+    keeper = training.Keeper(PLAIN, tmp_path, 1, None)
     for epoch, loss in enumerate(losses):
         save = functools.partial(Path.write_text, data=str(epoch + 1))
         keeper.set_model(types.SimpleNamespace(save_weights=save))
