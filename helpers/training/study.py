@@ -66,15 +66,9 @@ class Result:
         return int(self.history.loc[self.history["val_loss"].idxmin(), "seed"])
 
     @property
-    def losses(self) -> pd.Series:
-        """Validation loss of the chosen seed by epoch."""
-        rows = self.history[self.history["seed"] == self.chosen]
-        return rows.set_index("epoch")["val_loss"]
-
-    @property
     def best_epoch(self) -> int:
         """The epoch in which the chosen seed's validation loss is lowest."""
-        return int(self.losses.idxmin())
+        return int(self.history.loc[self.history["val_loss"].idxmin(), "epoch"])
 
     def seeds(self, part: str) -> pd.DataFrame:
         """Probability per film (rows, in the manifest's order) and seed (columns)."""
@@ -306,14 +300,14 @@ class Study:
             record.note_opening(self.root, recipe, int(test.sum()))
         for seed in recipe.seeds:
             scored = test | _learnt(recipe, seed, table)[1]
-            names = table.loc[scored, ["film"]]
-            names = names.assign(split=np.where(test[scored], "test", recipe.unseen))
+            split = np.where(test[scored], "test", recipe.unseen)
             if fitted:
                 seen = {view: pictures[view][scored] for view in recipe.views_of(seed)}
                 probability = ensemble.mean_over_views(fitted[seed].model, seen)
             else:
                 probability = _dummy(recipe, table)[scored]
-            rows.append(names.assign(seed=seed, probability=probability))
+            names = table.loc[scored, ["film"]]
+            rows.append(names.assign(split=split, seed=seed, probability=probability))
         histories = [one.history.assign(seed=seed) for seed, one in fitted.items()]
         network = classifiers.build(recipe.builder, recipe.side)
         facts = {
@@ -330,18 +324,10 @@ class Study:
         predictions = pd.concat(rows).sort_values(["seed", "split", "film"], ignore_index=True)
         found = record.Record(predictions, history, facts)
         result = Result(recipe, found, table.set_index("film"), lambda seed: None)
-        facts |= self._operating_points(result)
+        facts |= {"threshold": result.threshold, "recall_first": result.recall_first}
+        facts["rule"] = f"{recipe.recall_first}, on {recipe.unseen} films"
         kept = result.answering if fitted and recipe.keep_weights else ()
         record.write(self.root, recipe, found, {seed: fitted[seed].model for seed in kept})
-
-    def _operating_points(self, result: Result) -> dict[str, Any]:
-        """What the record says of the two operating points; the second as its rule finds it."""
-        recipe = result.recipe
-        return {
-            "threshold": result.threshold,
-            "recall_first": result.recall_first,
-            "rule": f"{recipe.recall_first}, on {recipe.unseen} films",
-        }
 
     def _folder(self, recipe: Recipe) -> Path:
         """Where the trainings of ``recipe`` on the films at hand keep what they need to go on."""
