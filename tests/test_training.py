@@ -1,5 +1,6 @@
 """A training is a function of recipe, seed and films, however often it is interrupted."""
 
+import collections
 import dataclasses
 import functools
 import json
@@ -78,13 +79,8 @@ def answers(fitted):
     return ensemble.predict(fitted.model, VALIDATION[0])
 
 
-@dataclasses.dataclass
-class Run:
-    """An uninterrupted training, where it was kept, and what it reported."""
-
-    fitted: training.Fitted
-    folder: Path
-    reported: list[tuple[float, dict[str, float]]]
+# An uninterrupted training, where it was kept, and what it reported.
+Run = collections.namedtuple("Run", "fitted folder reported")
 
 
 @pytest.fixture(scope="module")
@@ -167,8 +163,7 @@ def test_epochs_are_reported_with_their_figures_and_parts_of_them_without(whole)
     run = whole("plain")
     ends = {done: logs["val_loss"] for done, logs in run.reported if logs}
     assert ends == dict(run.fitted.history[["epoch", "val_loss"]].to_numpy())
-    parts = [done for done, logs in run.reported if not logs]
-    assert parts == pytest.approx(np.arange(1, 10) / 3)
+    assert [done for done, logs in run.reported if not logs] == pytest.approx(np.arange(1, 10) / 3)
 
 
 def test_films_are_augmented_and_drawn_by_the_trainings_seed_and_weighed(tmp_path, monkeypatch):

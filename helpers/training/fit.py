@@ -160,15 +160,10 @@ def fit(
     keeper = Keeper(recipe, folder, steps, report)
     done = keeper.restore(model)
     if not keeper.over:
+        drawn = {"seed": seed, "augmentation": recipe.augmentation, "first_epoch": done}
+        sizes = {"batch_size": recipe.batch_size, "epochs": recipe.epochs}
         model.fit(
-            generators.train_set(
-                *train,
-                batch_size=recipe.batch_size,
-                epochs=recipe.epochs,
-                seed=seed,
-                augmentation=recipe.augmentation,
-                first_epoch=done,
-            ),
+            generators.train_set(*train, **sizes, **drawn),
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,

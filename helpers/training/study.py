@@ -33,16 +33,12 @@ class Result:
     record: record.Record
     films: pd.DataFrame
     load: Callable[[int], keras.Model] = field(repr=False)
+    threshold: float = thresholds.CONVENTION  # the operating point at which everybody reports
 
     @property
     def history(self) -> pd.DataFrame:
         """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
         return self.record.history
-
-    @property
-    def threshold(self) -> float:
-        """The operating point at which everybody reports: 0.5."""
-        return thresholds.CONVENTION
 
     @functools.cached_property
     def recall_first(self) -> float:
@@ -128,6 +124,7 @@ class Study:
         self._done: dict[str, Result] = {}
         self._found: lungs.Found | None = None
         self._worked: list[Path] = []
+        self.names = tuple(recipes.STUDY)  # in the order of the story
         if films is not None:
             self.films = films
 
@@ -139,11 +136,6 @@ class Study:
     def films(self) -> dataset.Films:
         """The films at hand; once they were read, those that can be read."""
         return dataset.at_hand()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The study's recipes in the order of the story."""
-        return tuple(recipes.STUDY)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe as this run trains it."""
