@@ -62,9 +62,14 @@ class Result:
         return int(self.history.loc[self.history["val_loss"].idxmin(), "seed"])
 
     @property
+    def losses(self) -> pd.Series:
+        """Validation loss of the chosen seed by epoch."""
+        return self.history[self.history["seed"] == self.chosen].set_index("epoch")["val_loss"]
+
+    @property
     def best_epoch(self) -> int:
         """The epoch in which the chosen seed's validation loss is lowest."""
-        return int(self.history.loc[self.history["val_loss"].idxmin(), "epoch"])
+        return int(self.losses.idxmin())
 
     def seeds(self, part: str) -> pd.DataFrame:
         """Probability per film (rows, in the manifest's order) and seed (columns)."""
