@@ -61,9 +61,6 @@ def read(root, recipe=RECIPE, digest=DIGEST):
     return record.read(root, recipe, digest)
 
 
-# -- there and back ---------------------------------------------------------------------------
-
-
 def test_a_record_comes_back_as_it_was_written(root, folder):
     found = read(root)
     pd.testing.assert_frame_equal(found.predictions, make().predictions)
@@ -89,9 +86,6 @@ def test_circumstances_tell_date_processor_and_versions():
     assert facts["processor"]
     versions = facts["versions"]
     assert (versions["tensorflow"], versions["keras"]) == (tf.__version__, keras.__version__)
-
-
-# -- records that are not to be believed ------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["record.json", "predictions.csv"])
@@ -131,9 +125,6 @@ def test_a_damaged_record_is_noticed(root, folder, name, content):
     (folder / name).write_bytes(content)
     with pytest.raises(RecordError, match="damaged"):
         read(root)
-
-
-# -- writes that fail -------------------------------------------------------------------------
 
 
 def full(*_):
@@ -197,9 +188,6 @@ def test_whoever_reads_while_a_record_is_exchanged_gets_the_old_or_the_new(tmp_p
     assert all(any(table.equals(v.predictions) for v in versions) for table in seen)
 
 
-# -- kept networks ----------------------------------------------------------------------------
-
-
 def test_a_kept_network_gives_the_same_answers_and_has_no_optimizer(tmp_path):
     record.write(tmp_path, RECIPE, make(), {1: network(1), 2: network(2)})
     kept = record.load_member(tmp_path, RECIPE, 2)
@@ -221,9 +209,6 @@ def test_damaged_weights_are_noticed(tmp_path, damage):
     (folder / "seed_1.keras").write_bytes(damage)
     with pytest.raises(RecordError, match=r"seed_1\.keras"):
         record.load_member(tmp_path, RECIPE, 1)
-
-
-# -- the ledger -------------------------------------------------------------------------------
 
 
 def test_an_opening_is_one_line_and_leaves_earlier_lines_alone(tmp_path):

@@ -150,10 +150,8 @@ def check(root: Path = config.RESULTS, films: dataset.Films | None = None) -> st
     recipe, recorded = final.recipe, final.seeds("test")
     table = films.table[films.table["film"].isin(recorded.index)].reset_index(drop=True)
     if len(table) < len(recorded):
-        raise dataset.FilmError(
-            f"{films.source}: {len(table)} of the {len(recorded)} test films at hand; set "
-            "STUDY_DATA to the full set, or run `make data`"
-        )
+        few = f"{films.source}: {len(table)} of the {len(recorded)} test films at hand"
+        raise dataset.FilmError(f"{few}; set STUDY_DATA to the full set, or run `make data`")
     test, seen = Study(films=dataset.Films(films.source, table), results=root).pictures(recipe)
     said = {
         seed: ensemble.mean_over_views(model, {view: seen[view] for view in recipe.views_of(seed)})
@@ -162,10 +160,8 @@ def check(root: Path = config.RESULTS, films: dataset.Films | None = None) -> st
     wanted = recorded.loc[test.table["film"], list(said)].to_numpy()
     worst = np.abs(np.column_stack(list(said.values())) - wanted).max()
     if not worst <= TOLERANCE:  # nor may it be no number
-        raise RuntimeError(
-            f"the committed final network differs from its record by up to {worst:.2g}; "
-            "run `make train`, or restore data/results with git"
-        )
+        differs = f"the committed final network differs from its record by up to {worst:.2g}"
+        raise RuntimeError(f"{differs}; run `make train`, or restore data/results with git")
     return f"{len(table)} test films, {len(said)} networks: as recorded, within {worst:.1g}"
 
 
@@ -224,11 +220,10 @@ def ablations() -> pd.DataFrame:
     """AUROC, decisions that flip, films called sick (network, figure) after each ablation."""
     columns = {}
     for name, title in titles().items():
-        called = answers(name)[[PLAIN, *BLACKENED]] >= CONVENTION
-        points = {c: metrics.point(of, CONVENTION) for c, of in scores(name).items() if c in called}
-        table = pd.DataFrame(points).T[["AUROC"]].loc[called.columns]
-        flips = called.ne(called[PLAIN], axis=0).mean()
-        columns[title] = table.assign(flips=flips, **{"called sick": called.mean()})
+        called, scored = answers(name)[[PLAIN, *BLACKENED]] >= CONVENTION, scores(name)
+        auroc = {change: metrics.point(scored[change], CONVENTION)["AUROC"] for change in called}
+        figures = {"AUROC": auroc, "flips": called.ne(called[PLAIN], axis=0).mean()}
+        columns[title] = pd.DataFrame(figures | {"called sick": called.mean()})
     return pd.concat(columns, axis=1)
 
 

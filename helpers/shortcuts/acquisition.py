@@ -138,8 +138,7 @@ def measure(films: dataset.Films) -> pd.DataFrame:
     edge = dataset.border(lungs.resized(pictures, 32), width=2) / 255
     margin = propensity(table, np.hstack([edge, known[list(MARGIN)].to_numpy()]))
     facts = {"group": groups(table, known), "margin": margin.round(4)}
-    measured = table[["film", "part"]].assign(**facts)
-    return pd.concat([measured, known.round(3)], axis=1)
+    return table[["film", "part"]].assign(**facts).join(known.round(3))
 
 
 def write(root: Path, table: pd.DataFrame) -> Path:

@@ -3,7 +3,6 @@
 import json
 import math
 import random
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -193,14 +192,8 @@ def finished(recipe: Recipe, seed: int, folder: Path) -> keras.Model:
 
 def epochs(what: str, count: int, silent: bool = False) -> tqdm:
     """A bar over ``count`` epochs of something, which may stand at part of one."""
-    return tqdm(
-        total=count,
-        desc=what,
-        bar_format="{desc}: {bar:20} epoch {n:.1f} of {total}, {remaining} left{postfix}",
-        file=sys.stderr,
-        disable=silent,
-        mininterval=0.5,
-    )
+    form = "{desc}: {bar:20} epoch {n:.1f} of {total}, {remaining} left{postfix}"
+    return tqdm(total=count, desc=what, bar_format=form, disable=silent, mininterval=0.5)
 
 
 def bar(recipe: Recipe, seed: int, names: Sequence[str], silent: bool = False) -> tqdm:

@@ -188,9 +188,8 @@ class Study:
         self.films, whole = dataset.load(self.films, config.SOURCE_SIZE)
         if self._found is None:
             self._found = lungs.find(self._lung_network(whole), whole)
-        return self.films, {
-            view: views.apply(view, whole, self._found, recipe.side) for view in recipe.views
-        }
+        found, side = self._found, recipe.side
+        return self.films, {view: views.apply(view, whole, found, side) for view in recipe.views}
 
     def _lung_network(self, whole: np.ndarray) -> keras.Model:
         """The network that finds lungs: trained now, or as recorded where there are few masks."""
@@ -253,10 +252,8 @@ class Study:
         for name in ("training", "validation"):
             classes = films.table.loc[films.table["part"] == name, "label"].nunique()
             if classes < 2:
-                raise dataset.FilmError(
-                    f"{films.source}: the {name} films hold {classes} of the two classes; "
-                    "run `make data` for the full set"
-                )
+                lacking = f"{films.source}: the {name} films hold {classes} of the two classes"
+                raise dataset.FilmError(f"{lacking}; run `make data` for the full set")
         work = self._folder(recipe)
         with storage.alone(work.with_name(f"{work.name}.lock"), f"training {recipe.title}"):
             self._worked.append(work)
