@@ -89,17 +89,12 @@ def committed(monkeypatch, tmp_path, tiny, drawn):
     films, pictures = Study(films=films).pictures(recipe)
     scored = films.table["part"].isin(["validation", "test"]).to_numpy()
     members = {seed: classifiers.build("final", recipe.side) for seed in recipe.seeds}
-    rows = [
-        films.table.loc[scored, ["film"]].assign(
-            split=films.table["part"],
-            seed=seed,
-            probability=ensemble.predict(model, pictures[recipe.views_of(seed)[0]][scored]),
-        )
-        for seed, model in members.items()
-    ]
+    known = films.table.loc[scored, ["film", "part"]].rename(columns={"part": "split"})
+    seen = {seed: pictures[recipe.views_of(seed)[0]][scored] for seed in members}
+    said = {seed: ensemble.predict(model, seen[seed]) for seed, model in members.items()}
+    rows = pd.concat([known.assign(seed=seed, probability=of) for seed, of in said.items()])
     history = pd.DataFrame({"epoch": 1, "seed": list(recipe.seeds), "val_loss": 0.5})
-    facts = {"films_digest": manifest.digest(tiny)}
-    found = record.Record(pd.concat(rows), history, facts)
+    found = record.Record(rows, history, {"films_digest": manifest.digest(tiny)})
     record.write(tmp_path, recipe, found, members)
     return tmp_path, films
 

@@ -101,8 +101,6 @@ def test_a_network_is_shown_as_it_is_built(name):
     shown = classifiers.source(name).removeprefix("```python\n").removesuffix("```")
     names = {"keras": keras, "layers": keras.layers}
     exec(compile(f"from __future__ import annotations\n{shown}", name, "exec"), names)
-    shown, built = (
-        [(type(layer), layer.output.shape, layer.count_params()) for layer in model.layers]
-        for model in (names[name](64), classifiers.build(name, side=64))
-    )
+    models = (names[name](64), classifiers.build(name, side=64))
+    shown, built = ([(type(x), x.output.shape, x.count_params()) for x in m.layers] for m in models)
     assert shown == built

@@ -5,8 +5,7 @@ import dataclasses
 import datetime
 import json
 import os
-import threading
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -25,13 +24,9 @@ DIGEST = "f" * 64
 
 
 def make(probability=0.25):
-    rows = [
-        ("a.jpeg", "validation", 1, probability),
-        ("b.jpeg", "test", 1, 0.75),
-        ("a.jpeg", "validation", 2, 0.123456),
-        ("b.jpeg", "test", 2, 1.0),
-    ]
-    predictions = pd.DataFrame(rows, columns=record.COLUMNS)
+    films = {"film": ["a.jpeg", "b.jpeg"] * 2, "split": ["validation", "test"] * 2}
+    said = {"seed": [1, 1, 2, 2], "probability": [probability, 0.75, 0.123456, 1.0]}
+    predictions = pd.DataFrame(films | said)
     history = pd.DataFrame({"epoch": [1, 2, 1], "seed": [1, 1, 2], "val_loss": [0.5, 0.4, 0.6]})
     return Record(predictions, history, {"films_digest": DIGEST, "schedule": "full"})
 
@@ -66,9 +61,6 @@ def read(root, recipe=RECIPE, digest=DIGEST):
     return record.read(root, recipe, digest)
 
 
-# -- there and back ---------------------------------------------------------------------------
-
-
 def test_a_record_comes_back_as_it_was_written(root, folder):
     found = read(root)
     pd.testing.assert_frame_equal(found.predictions, make().predictions)
@@ -94,9 +86,6 @@ def test_circumstances_tell_date_processor_and_versions():
     assert facts["processor"]
     versions = facts["versions"]
     assert (versions["tensorflow"], versions["keras"]) == (tf.__version__, keras.__version__)
-
-
-# -- records that are not to be believed ------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["record.json", "predictions.csv"])
@@ -138,19 +127,15 @@ def test_a_damaged_record_is_noticed(root, folder, name, content):
         read(root)
 
 
-# -- writes that fail -------------------------------------------------------------------------
+def full(*_):
+    raise OSError(28, "No space left on device")
 
 
 def disk_full_at(monkeypatch, name):
     """From now on, ``name`` cannot be put in its place."""
-    replace = os.replace
-
-    def fail(source, target):
-        if Path(target).name == name:
-            raise OSError(28, "No space left on device")
-        replace(source, target)
-
-    monkeypatch.setattr(storage.os, "replace", fail)
+    put = os.replace
+    replace = {name: full}
+    monkeypatch.setattr(storage.os, "replace", lambda a, b: replace.get(b.name, put)(a, b))
 
 
 def test_a_write_that_fails_leaves_the_old_record_or_is_noticed(root, monkeypatch):
@@ -180,11 +165,7 @@ def test_new_weights_are_not_taken_for_those_of_the_old_record(tmp_path, monkeyp
 def test_a_network_that_cannot_be_saved_leaves_everything_as_it_was(tmp_path, monkeypatch):
     folder = record.write(tmp_path, RECIPE, make(), {1: network(1)})
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-
-    def fail(self, path):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(keras.Model, "save", fail)
+    monkeypatch.setattr(keras.Model, "save", full)
     with pytest.raises(OSError, match="No space"):
         record.write(tmp_path, RECIPE, make(0.5), {1: network(2)})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -194,24 +175,17 @@ def test_whoever_reads_while_a_record_is_exchanged_gets_the_old_or_the_new(tmp_p
     """Two notebooks replay while a training writes."""
     versions = [make(), make(0.5)]
     record.write(tmp_path, RECIPE, versions[0])
-    writing = threading.Event()
 
     def write():
         for turn in range(20):
             record.write(tmp_path, RECIPE, versions[turn % 2])
-        writing.set()
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    seen = []
-    while not writing.is_set():
-        seen.append(read(tmp_path).predictions)
-    thread.join()
+    with ThreadPoolExecutor() as pool:
+        writing, seen = pool.submit(write), []
+        while not writing.done():
+            seen.append(read(tmp_path).predictions)
     assert seen
     assert all(any(table.equals(v.predictions) for v in versions) for table in seen)
-
-
-# -- kept networks ----------------------------------------------------------------------------
 
 
 def test_a_kept_network_gives_the_same_answers_and_has_no_optimizer(tmp_path):
@@ -235,9 +209,6 @@ def test_damaged_weights_are_noticed(tmp_path, damage):
     (folder / "seed_1.keras").write_bytes(damage)
     with pytest.raises(RecordError, match=r"seed_1\.keras"):
         record.load_member(tmp_path, RECIPE, 1)
-
-
-# -- the ledger -------------------------------------------------------------------------------
 
 
 def test_an_opening_is_one_line_and_leaves_earlier_lines_alone(tmp_path):

@@ -53,9 +53,6 @@ def predictions(results):
     return pd.concat({result.recipe.name: result.record.predictions for result in results})
 
 
-# -- in this process ----------------------------------------------------------------------------
-
-
 def test_without_a_pool_a_task_runs_when_its_result_is_asked_for():
     done = []
     with tasks.pool() as pool:
@@ -82,9 +79,6 @@ def test_results_come_in_the_order_of_the_tasks_few_of_which_are_drawn_ahead():
         assert next(results) == 0
         assert len(drawn) == 4
         assert list(results) == list(range(1, 100))
-
-
-# -- in processes -------------------------------------------------------------------------------
 
 
 def test_processes_train_what_this_process_trains(train, here, tmp_path):
@@ -127,9 +121,6 @@ def test_all_recipes_are_tried_before_a_failure_is_raised(train, monkeypatch, tm
     with ThreadPoolExecutor(2) as pool, pytest.raises(RuntimeError) as caught:
         list(train(tmp_path, pool))
     assert str(caught.value) == "dense: no number in dense; cnn_1: no number in cnn_1"
-
-
-# -- on a cluster -------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

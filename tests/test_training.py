@@ -1,5 +1,6 @@
 """A training is a function of recipe, seed and films, however often it is interrupted."""
 
+import collections
 import dataclasses
 import functools
 import json
@@ -19,21 +20,13 @@ from helpers.training.recipes import MILD_AND_TONE, Recipe
 
 SIDE, EPOCHS = 16, 3
 PLAIN = Recipe(name="dense", title="", side=SIDE, batch_size=8, epochs=EPOCHS, patience=None)
+DECAYING = {"optimizer": "adamw", "weight_decay": 0.01, "cosine": True, "warmup_epochs": 1}
+CHANGED = {"augmentation": MILD_AND_TONE, "class_weights": "balanced", "label_smoothing": 0.05}
 RECIPES = {
     "plain": PLAIN,
     "dropout": dataclasses.replace(PLAIN, name="cnn_2"),
-    "augmented, decaying": dataclasses.replace(
-        PLAIN,
-        augmentation=MILD_AND_TONE,
-        optimizer="adamw",
-        weight_decay=0.01,
-        cosine=True,
-        warmup_epochs=1,
-        class_weights="balanced",
-        label_smoothing=0.05,
-    ),
+    "augmented, decaying": dataclasses.replace(PLAIN, **DECAYING, **CHANGED),
 }
-
 IMPATIENT = dataclasses.replace(PLAIN, epochs=8, patience=2)
 
 
@@ -78,13 +71,8 @@ def answers(fitted):
     return ensemble.predict(fitted.model, VALIDATION[0])
 
 
-@dataclasses.dataclass
-class Run:
-    """An uninterrupted training, where it was kept, and what it reported."""
-
-    fitted: training.Fitted
-    folder: Path
-    reported: list[tuple[float, dict[str, float]]]
+# An uninterrupted training, where it was kept, and what it reported.
+Run = collections.namedtuple("Run", "fitted folder reported")
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +99,7 @@ def halfway(tmp_path):
 def impatient(tmp_path_factory):
     """A training that patience ends."""
     folder = tmp_path_factory.mktemp("impatient")
-    return Run(fit(IMPATIENT, folder, validation=CONTRARY), folder, [])
+    return Run(fit(IMPATIENT, folder, validation=CONTRARY), folder, None)
 
 
 # -- settings ---------------------------------------------------------------------------------
@@ -154,21 +142,19 @@ def test_the_first_weights_are_the_seeds(seed, same):
 
 
 def test_the_history_has_a_row_an_epoch_and_seconds_add_up(whole):
-    fitted = whole("plain").fitted
-    history = fitted.history
+    _, history, seconds = vars(whole("plain").fitted).values()
     assert list(history["epoch"]) == [1, 2, 3]
     figures = {"loss", "accuracy", "recall"}
     assert set(history) == {"epoch", "seconds"} | figures | {f"val_{name}" for name in figures}
     assert history["seconds"].is_monotonic_increasing
-    assert fitted.seconds == history["seconds"].iloc[-1] > 0
+    assert seconds == history["seconds"].iloc[-1] > 0
 
 
 def test_epochs_are_reported_with_their_figures_and_parts_of_them_without(whole):
     run = whole("plain")
     ends = {done: logs["val_loss"] for done, logs in run.reported if logs}
     assert ends == dict(run.fitted.history[["epoch", "val_loss"]].to_numpy())
-    parts = [done for done, logs in run.reported if not logs]
-    assert parts == pytest.approx(np.arange(1, 10) / 3)
+    assert [done for done, logs in run.reported if not logs] == pytest.approx(np.arange(1, 10) / 3)
 
 
 def test_films_are_augmented_and_drawn_by_the_trainings_seed_and_weighed(tmp_path, monkeypatch):
@@ -204,7 +190,7 @@ def test_patience_ends_a_training_and_the_network_is_that_of_the_lowest_loss(imp
     [("2", (0.5, 0.4, 0.6)), ("1", (0.5, 0.5)), ("1", (0.12345, 0.12346)), ("2", (0.2, 0.1999999))],
 )
 def test_the_weights_kept_are_those_of_the_lowest_loss_so_far(tmp_path, best, losses):
-    keeper = training.Keeper(tmp_path, steps=1)
+    keeper = training.Keeper(PLAIN, tmp_path, 1, None)
     for epoch, loss in enumerate(losses):
         save = functools.partial(Path.write_text, data=str(epoch + 1))
         keeper.set_model(types.SimpleNamespace(save_weights=save))

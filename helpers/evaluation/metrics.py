@@ -24,17 +24,22 @@ def patient_weights(
 
     A draw takes as many patients as there are, with replacement; all films of a patient come along.
     """
-    return _patient_weights(tuple(pd.factorize(patients)[0]), count, seed)
+    return _with_draws(tuple(pd.factorize(patients)[0]), count, seed)[1:]
 
 
 @functools.lru_cache(maxsize=4)  # a few parts of the films, asked for by every table
-def _patient_weights(codes: tuple[int, ...], count: int, seed: int) -> np.ndarray:
+def _with_draws(codes: tuple[int, ...], count: int, seed: int) -> np.ndarray:
     patients = max(codes) + 1
     rng = np.random.default_rng(seed)
     times = rng.multinomial(patients, np.full(patients, 1 / patients), size=count)
-    weights = times[:, codes].astype(np.float64)
+    weights = np.vstack([np.ones(len(codes)), times[:, codes]])
     weights.flags.writeable = False  # it is everybody's
     return weights
+
+
+def with_draws(patients: pd.Series) -> np.ndarray:
+    """Weights of the films as they are, all one, and below them ``patient_weights``."""
+    return _with_draws(tuple(pd.factorize(patients)[0]), config.BOOTSTRAP_DRAWS, config.SEED)
 
 
 def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray) -> pd.DataFrame:
@@ -82,12 +87,6 @@ def interval(drawn: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return tuple(np.nanpercentile(drawn, [2.5, 97.5], axis=0))
 
 
-def with_draws(patients: pd.Series) -> np.ndarray:
-    """Weights of the films as they are, all one, and below them ``patient_weights``."""
-    drawn = patient_weights(patients)
-    return np.vstack([np.ones(drawn.shape[1]), drawn])
-
-
 def limits(values: np.ndarray) -> dict[str, float]:
     """What was made of each row of ``with_draws``, as value, low, high."""
     low, high = interval(values[1:])
@@ -98,12 +97,9 @@ def bootstrap_mean(
     values: np.ndarray, patients: pd.Series, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Mean of a value a film (n,), each counted by ``weights`` (n,) if given: value, low, high."""
-    values = np.asarray(values, dtype=float)
-    weights = np.ones(len(values)) if weights is None else weights
-    drawn = patient_weights(patients) * weights
+    drawn = with_draws(patients) * (1 if weights is None else weights)
     with np.errstate(invalid="ignore"):  # a draw may hold nobody of weight
-        low, high = interval(drawn @ values / drawn.sum(axis=1))
-    return {"value": np.average(values, weights=weights), "low": float(low), "high": float(high)}
+        return limits(drawn @ np.asarray(values, dtype=float) / drawn.sum(axis=1))
 
 
 def proportion(right: np.ndarray, patients: pd.Series) -> dict[str, float]:

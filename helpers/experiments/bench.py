@@ -17,25 +17,7 @@ from helpers.training import record
 
 PLAIN = "as it is"
 BLACKENED = {"lungs blacked out": True, "all but the lungs blacked out": False}
-CORRUPTED = {  # column of the record: corruption and strength
-    f"{name} {strength}": (name, strength)
-    for name in perturbations.CORRUPTIONS
-    for strength in perturbations.STRENGTHS
-} | {name: (name, 1) for name in perturbations.STORAGE_ERRORS}
-CHANGES = (PLAIN, *CORRUPTED, *BLACKENED)
-
-
-def changed(change: str, films: np.ndarray, found: Found) -> np.ndarray:
-    """Films (n, 224, 224) uint8 after one of CHANGES or ``perturbations.HARMLESS``."""
-    if change == PLAIN:
-        return films
-    if change in CORRUPTED:
-        return perturbations.corrupt(*CORRUPTED[change], films)
-    if change in perturbations.HARMLESS:
-        harmless = perturbations.HARMLESS[change]
-        return np.array([harmless(film, number) for number, film in enumerate(films)])
-    rows = enumerate(films)
-    return np.array([views.blackened(f, found, row, BLACKENED[change]) for row, f in rows])
+CHANGES = (PLAIN, *perturbations.CORRUPTED, *BLACKENED)
 
 
 class Bench:
@@ -53,11 +35,14 @@ class Bench:
         return np.flatnonzero(self.table["part"] == part)
 
     def changed(self, change: str, rows: np.ndarray) -> tuple[np.ndarray, Found]:
-        """Some films after a change, and their lungs."""
-        found = self.found.of(rows)
-        films = changed(change, self.pictures[rows], found)
-        if change in (PLAIN, *BLACKENED):  # where lungs are blacked out there are none to find
+        """Some films after one of CHANGES or ``perturbations.HARMLESS``, and their lungs."""
+        films, found = self.pictures[rows], self.found.of(rows)
+        if change == PLAIN:
             return films, found
+        if change in BLACKENED:  # of which nobody could find the lungs
+            inside, each = BLACKENED[change], enumerate(films)
+            return np.array([views.blackened(f, found, row, inside) for row, f in each]), found
+        films = perturbations.changed(change, films)
         return films, lungs.find(self.segmenter, films)
 
 

@@ -99,13 +99,6 @@ def view_told(scores: pd.DataFrame, column: str = FINAL) -> pd.Series:
     return metrics.estimate(films.assign(y=films["view"].eq("AP") * 1), 0.5).loc["AUROC"]
 
 
-def write(root: Path, scores: pd.DataFrame, facts: Mapping) -> Path:
-    """Record ``score``'s table and facts about it under ``root``, with date and versions."""
-    storage.write_text(root / FOLDER / FILMS, scores.to_csv(index=False, lineterminator="\n"))
-    record.write_facts(root, FOLDER, {**facts, "films": len(scores), **record.circumstances()})
-    return root / FOLDER
-
-
 def read(root: Path = config.RESULTS) -> pd.DataFrame:
     """The recorded table, as ``score`` gave it; RecordError where there is none."""
     path, text = root / FOLDER / FILMS, dict.fromkeys(("film", "patient", "error"), "str")
@@ -125,4 +118,7 @@ def measure(folder: Path, root: Path, networks: Networks, ask: Callable, facts: 
         raise record.RecordError(f"{path}: recorded already; these films are scored once")
     table = dataset.read_table(folder)
     answers = ask(folder / film for film in table["film"])
-    return write(root, score(table[[c for c in KEPT if c in table]], answers, networks), facts)
+    scores = score(table[[c for c in KEPT if c in table]], answers, networks)
+    storage.write_text(path, scores.to_csv(index=False, lineterminator="\n"))
+    record.write_facts(root, FOLDER, {**facts, "films": len(scores), **record.circumstances()})
+    return path.parent

@@ -131,9 +131,8 @@ def stability(said: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
 
 
 def run(trial: Recipe, ready: Bench, pictures: tuple, build: Path, tell: Callable) -> None:
-    """Train a candidate for each seed and group; what it says is kept in ``folder_of``."""
-    for seed, group in itertools.product(trial.seeds, GROUPS):
-        folder = folder_of(trial, seed, group, build)
+    """Train a candidate for each seed and group; what it says is kept in ``folders``."""
+    for (seed, group), folder in folders(trial, build).items():
         if not (folder / KEPT[1]).is_file():
             tell(f"{trial.title}, seed {seed}, without group {group}")
             made = judge(trial, group, seed, ready, pictures, folder)
@@ -141,9 +140,11 @@ def run(trial: Recipe, ready: Bench, pictures: tuple, build: Path, tell: Callabl
                 storage.write_text(folder / name, table.round(4).to_csv())
 
 
-def folder_of(trial: Recipe, seed: int, group: int, build: Path) -> Path:
-    """Where one training of a candidate keeps its state and its answers."""
-    return build / f"{trial.name}-{trial.digest()}" / f"seed_{seed}-group_{group}"
+def folders(trial: Recipe, build: Path) -> dict[tuple[int, int], Path]:
+    """Where the trainings of a candidate keep state and answers, by seed and group."""
+    home = build / f"{trial.name}-{trial.digest()}"
+    each = itertools.product(trial.seeds, GROUPS)
+    return {(seed, group): home / f"seed_{seed}-group_{group}" for seed, group in each}
 
 
 def write(trial: Recipe, table: pd.DataFrame, root: Path, build: Path) -> None:
@@ -151,16 +152,13 @@ def write(trial: Recipe, table: pd.DataFrame, root: Path, build: Path) -> None:
 
     For its stability count the mean answers of a seed's five networks, as five members would give.
     """
-    answers, steady, seconds = [], [], {}
-    y = table.set_index("film")["y"]
+    kept, steady, y = folders(trial, build), [], table.set_index("film")["y"]
+    answers = [pd.read_csv(of / KEPT[0], index_col=0) for of in kept.values()]
+    said = {at: pd.read_csv(of / KEPT[1], index_col="film") for at, of in kept.items()}
+    past = {at: json.loads((of / "history.json").read_text()) for at, of in kept.items()}
+    seconds = {f"seed {s}, group {g}": rows[-1]["seconds"] for (s, g), rows in past.items()}
     for seed in trial.seeds:
-        folders = {group: folder_of(trial, seed, group, build) for group in GROUPS}
-        answers += [pd.read_csv(of / KEPT[0], index_col=0) for of in folders.values()]
-        said = [pd.read_csv(of / KEPT[1], index_col="film") for of in folders.values()]
-        for group, folder in folders.items():
-            rows = json.loads((folder / "history.json").read_text())
-            seconds[f"seed {seed}, group {group}"] = rows[-1]["seconds"]
-        mean = sum(said) / len(said)
+        mean = sum(said[seed, group] for group in GROUPS) / len(GROUPS)
         steady.append(stability(mean, y[mean.index]).assign(candidate=trial.name, seed=seed))
     facts = {
         "digest": trial.digest(),
@@ -183,17 +181,15 @@ def score_test(films: dataset.Films, root: Path, build: Path, tell: Callable) ->
     """
     ready = bench.prepare(films, root, ("test",))
     for name, trial in CANDIDATES.items():
-        folders = list(itertools.product(trial.seeds, GROUPS))
-        trained = all((folder_of(trial, *at, build) / KEPT[1]).is_file() for at in folders)
+        kept = folders(trial, build)
+        trained = all((folder / KEPT[1]).is_file() for folder in kept.values())
         if name not in recorded(root) or not trained:
             continue
         tell(f"{trial.title}: test films")
         record.note_opening(root, trial, len(ready.table))
         seen = {v: views.apply(v, ready.pictures, ready.found, trial.side) for v in trial.views}
-        said = {}
-        for at in folders:
-            network = fit.finished(trial, at[0], folder_of(trial, *at, build))
-            said[at] = ensemble.mean_over_views(network, seen)
+        networks = {at: fit.finished(trial, at[0], folder) for at, folder in kept.items()}
+        said = {at: ensemble.mean_over_views(of, seen) for at, of in networks.items()}
         table = pd.DataFrame(said, ready.table["film"]).T.groupby(level=0).mean().T
         rows = table.melt(var_name="seed", value_name="probability", ignore_index=False)
         _add(root / FOLDER / TEST, name, rows.reset_index().assign(candidate=name).round(4))

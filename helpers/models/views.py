@@ -9,12 +9,8 @@ from helpers.models.lungs import Found
 
 # Of the side: how far beyond the outline a mask reaches, since what touches the pleura matters.
 RIM = 0.03
-VIEWS = {
-    "film": "the whole film",
-    "box": "the box around both lungs, stretched to a square",
-    "filled film": "the whole film, its plain edges filled",
-    "filled box": "the same box of the film with filled edges",
-}
+# The whole film, or the box around both lungs, stretched to a square; filled: its plain edges.
+VIEWS = ("film", "box", "filled film", "filled box")
 
 
 def blackened(picture: np.ndarray, found: Found, row: int, inside: bool) -> np.ndarray:

@@ -27,14 +27,13 @@ MARGIN += ("top", "bottom", "left", "right", "black", "white")
 PICTURE = ("tone_5", "tone_25", "tone_50", "tone_75", "tone_95", "sharpness")
 
 
-def edge_scores(films: dataset.Films, pictures: np.ndarray, width: int = 2) -> pd.DataFrame:
+def edge_scores(films: dataset.Films, pictures: np.ndarray) -> pd.DataFrame:
     """Score validation films by a logistic regression that sees their outermost pixels only.
 
     ``pictures`` (n, side, side) uint8 in the order of ``films.table``; fitted on the training
     films among them. Returns scores as ``evaluation`` takes them.
     """
-    edge = dataset.border(pictures, width) / 255
-    table = films.table
+    edge, table = dataset.border(pictures, width=2) / 255, films.table
     seen = table["part"] == "training"
     # A weak penalty: there are several times as many films as pixels.
     model = LogisticRegression(C=0.1, max_iter=1000).fit(edge[seen], table.loc[seen, "y"])
@@ -45,10 +44,10 @@ def edge_scores(films: dataset.Films, pictures: np.ndarray, width: int = 2) -> p
 def marker(film: np.ndarray) -> tuple[slice, slice] | None:
     """Where a burnt-in letter stands in the left margin of a film (224, 224) uint8; None if none.
 
-    A letter is small, thin and much brighter than what surrounds it: what a white top-hat
-    keeps. The brightest candidate of a letter's size wins.
+    A letter is small, thin (below 9 pixels) and much brighter than what surrounds it: what a white
+    top-hat keeps. The brightest candidate of a letter's size wins.
     """
-    hat = top_hat(film)
+    hat = ndimage.white_tophat(film.astype(np.float32), size=(9, 9))
     zone = np.zeros(film.shape, dtype=bool)
     zone[:150, :60] = True
     parts, _ = ndimage.label((hat > 60) & zone, structure=np.ones((3, 3)))
@@ -58,12 +57,6 @@ def marker(film: np.ndarray) -> tuple[slice, slice] | None:
         if 5 <= height <= 28 and 2 <= width <= 16 and (parts[place] == number).sum() >= 8:
             letters.append(place)
     return max(letters, key=lambda place: hat[place].max(), default=None)
-
-
-def top_hat(film: np.ndarray) -> np.ndarray:
-    """What is brighter than what is around it and thinner than 9 pixels, as float."""
-    film = film.astype(np.float32)
-    return film - ndimage.grey_opening(film, size=(9, 9))
 
 
 def features(film: np.ndarray) -> dict[str, float]:
@@ -115,12 +108,10 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=config.SEED)
     data = {"X": margin[known], "y": y[known], "groups": table.loc[known, "patient"]}
     unseen = cross_val_predict(trees, **data, cv=folds, method="predict_proba")[:, 1]
-    scores = np.empty(len(y))
-    scores[known] = unseen
-    if not known.all():
-        scores[~known] = trees.fit(margin[known], y[known]).predict_proba(margin[~known])[:, 1]
-    scale = calibration.fit_platt(pd.DataFrame({"y": y[known], "probability": unseen}))
-    return scale.apply(pd.DataFrame({"probability": scores}))["probability"].to_numpy()
+    trees.fit(margin[known], y[known])
+    scores = table.assign(probability=trees.predict_proba(margin)[:, 1])
+    scores.loc[known, "probability"] = unseen
+    return calibration.fit_platt(scores[known]).apply(scores)["probability"].to_numpy()
 
 
 def without(table: pd.DataFrame, group: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,8 +138,7 @@ def measure(films: dataset.Films) -> pd.DataFrame:
     edge = dataset.border(lungs.resized(pictures, 32), width=2) / 255
     margin = propensity(table, np.hstack([edge, known[list(MARGIN)].to_numpy()]))
     facts = {"group": groups(table, known), "margin": margin.round(4)}
-    measured = table[["film", "part"]].assign(**facts)
-    return pd.concat([measured, known.round(3)], axis=1)
+    return table[["film", "part"]].assign(**facts).join(known.round(3))
 
 
 def write(root: Path, table: pd.DataFrame) -> Path:

@@ -3,10 +3,8 @@
 import json
 import math
 import random
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,13 +47,17 @@ def learning_rate(recipe: Recipe, steps: int) -> float | keras.optimizers.schedu
 def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
     """Build the recipe's network with seeded weights, ready to fit."""
     keras.utils.set_random_seed(seed)
-    with _own_draws(seed):
+    # Keras draws its layers' seeds by random.randint, from a generator that all threads share: in
+    # a process that serves a cluster others would draw from it at the same time.
+    common, random.randint = random.randint, random.Random(seed).randint
+    try:
         model = classifiers.build(recipe.builder, recipe.side)
-    settings = {"learning_rate": learning_rate(recipe, steps)}
+    finally:
+        random.randint = common
+    rate = learning_rate(recipe, steps)
+    optimizer = keras.optimizers.Adam(rate)
     if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=recipe.weight_decay, **settings)
-    else:
-        optimizer = keras.optimizers.Adam(**settings)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
     model.compile(
         optimizer=optimizer,
         loss=keras.losses.BinaryCrossentropy(label_smoothing=recipe.label_smoothing),
@@ -63,19 +65,6 @@ def compiled(recipe: Recipe, steps: int, seed: int) -> keras.Model:
         jit_compile=False,  # XLA convolutions on a CPU are several times slower
     )
     return model
-
-
-@contextmanager
-def _own_draws(seed: int) -> Iterator[None]:
-    """Give random.randint, by which Keras draws its layers' seeds, a generator of its own.
-
-    In a process that serves a cluster other threads draw from the common one at the same time.
-    """
-    common, random.randint = random.randint, random.Random(seed).randint
-    try:
-        yield
-    finally:
-        random.randint = common
 
 
 def class_weight(recipe: Recipe, labels: np.ndarray) -> dict[int, float] | None:
@@ -91,12 +80,14 @@ class Keeper(keras.callbacks.Callback):
 
     ``state.weights.h5`` holds weights and optimiser, whose step count tells the epoch;
     ``best.weights.h5`` the epoch with the lowest validation loss; ``history.json`` the rows.
-    Each is written whole. Keras's ``BackupAndRestore`` forgets history and best epoch.
+    Each is written whole. Keras's ``BackupAndRestore`` forgets history and best epoch, its
+    ``EarlyStopping`` the epochs before an interruption.
     """
 
-    def __init__(self, folder: Path, steps: int, report: Report | None = None) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, steps: int, report: Report | None) -> None:
         super().__init__()
-        self.folder, self.steps, self.report = folder, steps, report or (lambda epochs, logs: None)
+        self.recipe, self.folder, self.steps = recipe, folder, steps
+        self.report = report or (lambda epochs, logs: None)
         self.rows: list[dict[str, float]] = []
         self.start = time.perf_counter()
 
@@ -105,8 +96,7 @@ class Keeper(keras.callbacks.Callback):
         state = self.folder / "state.weights.h5"
         if not state.is_file():
             return 0
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+        model.optimizer.build(model.trainable_variables)
         model.load_weights(state)
         done = int(model.optimizer.iterations.numpy()) // self.steps
         for layer in model.layers:
@@ -129,6 +119,14 @@ class Keeper(keras.callbacks.Callback):
         storage.write_text(self.folder / "history.json", json.dumps(self.rows))
         self._save("state.weights.h5")
         self.report(epoch + 1, logs)
+        self.model.stop_training = self.over
+
+    @property
+    def over(self) -> bool:
+        """Whether the training has ended: at its last epoch, or with patience at its end."""
+        rows, patience = self.rows, self.recipe.patience
+        best = min(rows, key=lambda row: row["val_loss"])["epoch"] if rows else 0
+        return len(rows) - best >= (patience or math.inf) or len(rows) >= self.recipe.epochs
 
     def _save(self, name: str) -> None:
         with storage.whole(self.folder / name) as part:
@@ -158,75 +156,44 @@ def fit(
     """
     steps = generators.steps_per_epoch(len(train[0]), recipe.batch_size)
     model = compiled(recipe, steps, seed)
-    keeper = Keeper(folder, steps, report)
+    keeper = Keeper(recipe, folder, steps, report)
     done = keeper.restore(model)
-
-    def stop(epoch: int, logs: dict[str, float]) -> None:
-        model.stop_training = _over(recipe, keeper.rows)
-
-    if not _over(recipe, keeper.rows):
+    if not keeper.over:
+        drawn = {"seed": seed, "augmentation": recipe.augmentation, "first_epoch": done}
+        sizes = {"batch_size": recipe.batch_size, "epochs": recipe.epochs}
         model.fit(
-            generators.train_set(
-                *train,
-                batch_size=recipe.batch_size,
-                epochs=recipe.epochs,
-                seed=seed,
-                augmentation=recipe.augmentation,
-                first_epoch=done,
-            ),
+            generators.train_set(*train, **sizes, **drawn),
             epochs=recipe.epochs,
             initial_epoch=done,
             steps_per_epoch=steps,
             validation_data=generators.val_set(*validation, batch_size=128),
             class_weight=class_weight(recipe, train[1]),
-            callbacks=[keeper, keras.callbacks.LambdaCallback(on_epoch_end=stop)],
+            callbacks=[keeper],
             shuffle=False,  # the generator shuffles
             verbose=0,
         )
-    network = _best_network(recipe, seed, model, folder)
-    return Fitted(network, pd.DataFrame(keeper.rows), keeper.rows[-1]["seconds"])
-
-
-def _over(recipe: Recipe, rows: list[dict[str, float]]) -> bool:
-    """Whether a training has ended: at its last epoch, or with patience at its end.
-
-    Keras's ``EarlyStopping`` forgets the epochs before an interruption.
-    """
-    best = min(rows, key=lambda row: row["val_loss"])["epoch"] if rows else 0
-    impatient = recipe.patience is not None and len(rows) - best >= recipe.patience
-    return impatient or len(rows) >= recipe.epochs
-
-
-def _best_network(recipe: Recipe, seed: int, model: keras.Model, folder: Path) -> keras.Model:
-    """The network of the best or last epoch, built anew: without optimiser, a third the size."""
-    last = recipe.take == "last"
-    kept = folder / ("state.weights.h5" if last else "best.weights.h5")
-    if not kept.is_file():
-        reason = "the validation loss was never a number; lower the learning rate of recipe"
-        raise RuntimeError(f"{recipe.title}, seed {seed}: {reason} {recipe.name}")
-    model.load_weights(kept)
-    network = classifiers.build(recipe.builder, recipe.side)
-    network.set_weights(model.get_weights())
-    return network
+    network, history = finished(recipe, seed, folder), pd.DataFrame(keeper.rows)
+    return Fitted(network, history, keeper.rows[-1]["seconds"])
 
 
 def finished(recipe: Recipe, seed: int, folder: Path) -> keras.Model:
-    """The network of a training that has come to its end in ``folder``."""
-    model = compiled(recipe, 1, seed)
-    model.optimizer.build(model.trainable_variables)
-    return _best_network(recipe, seed, model, folder)
+    """The network of a training that has ended in ``folder``: of the best or the last epoch.
+
+    It has no optimiser: a third the size. RuntimeError: there was no best epoch.
+    """
+    kept = folder / ("state.weights.h5" if recipe.take == "last" else "best.weights.h5")
+    if not kept.is_file():
+        reason = "the validation loss was never a number; lower the learning rate of recipe"
+        raise RuntimeError(f"{recipe.title}, seed {seed}: {reason} {recipe.name}")
+    network = classifiers.build(recipe.builder, recipe.side)
+    network.load_weights(kept)
+    return network
 
 
 def epochs(what: str, count: int, silent: bool = False) -> tqdm:
     """A bar over ``count`` epochs of something, which may stand at part of one."""
-    return tqdm(
-        total=count,
-        desc=what,
-        bar_format="{desc}: {bar:20} epoch {n:.1f} of {total}, {remaining} left{postfix}",
-        file=sys.stderr,
-        disable=silent,
-        mininterval=0.5,
-    )
+    form = "{desc}: {bar:20} epoch {n:.1f} of {total}, {remaining} left{postfix}"
+    return tqdm(total=count, desc=what, bar_format=form, disable=silent, mininterval=0.5)
 
 
 def bar(recipe: Recipe, seed: int, names: Sequence[str], silent: bool = False) -> tqdm:

@@ -23,6 +23,8 @@ MILD_AND_LOOK = dataclasses.replace(
 # And half of the films mirrored, as careless software stores them.
 MIRRORED = dataclasses.replace(MILD_AND_LOOK, mirror=True)
 
+FIVE = (1, 2, 3, 4, 5)  # seeds, or folds
+
 # Fields that came after the first record. At their first value, which is their default, they
 # change nothing: a digest leaves them out there, and what was recorded before stays valid.
 LATER = ("network", "view", "take", "rule", "sharpness", "letters", "crop", "frame")
@@ -156,7 +158,7 @@ FINAL = dataclasses.replace(
     folds=True,
     epochs=16,  # 32 looks at each film: all that 45 minutes on two cores allow
     augmentation=MIRRORED,
-    seeds=(1, 2, 3, 4, 5),
+    seeds=FIVE,
     rule="sensitivity",
     recall_first="Youden's index",
     short_epochs=3,
@@ -170,21 +172,15 @@ STUDY: dict[str, Recipe] = {
     for recipe in (
         Recipe(name="dummy", title="Dummy", epochs=0, short_epochs=0, patience=None),
         # Five seeds, because a training of so narrow layers may die: see the notebook.
-        Recipe(name="dense", title="Dense", seeds=(1, 2, 3, 4, 5), short_seeds=5),
+        Recipe(name="dense", title="Dense", seeds=FIVE, short_seeds=5),
         Recipe(name="cnn_1", title="CNN 1"),
         Recipe(name="cnn_2", title="CNN 2"),
         Recipe(name="cnn_3", title="CNN 3"),
         # Five seeds each, so that ReLU against LeakyReLU is a comparison and not an anecdote.
-        Recipe(name="cnn_4", title="CNN 4", augmentation=MILD, seeds=(1, 2, 3, 4, 5)),
-        Recipe(
-            name="cnn_5",
-            title="CNN 5",
-            augmentation=MILD,
-            seeds=(1, 2, 3, 4, 5),
-            keep_weights=True,  # set beside the final network in chapter 9
-        ),
-        RESIDUAL,
-        FINAL,
+        Recipe(name="cnn_4", title="CNN 4", augmentation=MILD, seeds=FIVE),
+        # Its weights are set beside the final network's in chapter 9.
+        Recipe(name="cnn_5", title="CNN 5", augmentation=MILD, seeds=FIVE, keep_weights=True),
+        *(RESIDUAL, FINAL),
     )
 }
 

@@ -33,16 +33,12 @@ class Result:
     record: record.Record
     films: pd.DataFrame
     load: Callable[[int], keras.Model] = field(repr=False)
+    threshold: float = thresholds.CONVENTION  # the operating point at which everybody reports
 
     @property
     def history(self) -> pd.DataFrame:
         """One row a seed and epoch: seed, epoch, loss, accuracy, recall, val_…, seconds."""
         return self.record.history
-
-    @property
-    def threshold(self) -> float:
-        """The operating point at which everybody reports: 0.5."""
-        return thresholds.CONVENTION
 
     @functools.cached_property
     def recall_first(self) -> float:
@@ -68,8 +64,7 @@ class Result:
     @property
     def losses(self) -> pd.Series:
         """Validation loss of the chosen seed by epoch."""
-        rows = self.history[self.history["seed"] == self.chosen]
-        return rows.set_index("epoch")["val_loss"]
+        return self.history[self.history["seed"] == self.chosen].set_index("epoch")["val_loss"]
 
     @property
     def best_epoch(self) -> int:
@@ -134,6 +129,7 @@ class Study:
         self._done: dict[str, Result] = {}
         self._found: lungs.Found | None = None
         self._worked: list[Path] = []
+        self.names = tuple(recipes.STUDY)  # in the order of the story
         if films is not None:
             self.films = films
 
@@ -145,11 +141,6 @@ class Study:
     def films(self) -> dataset.Films:
         """The films at hand; once they were read, those that can be read."""
         return dataset.at_hand()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The study's recipes in the order of the story."""
-        return tuple(recipes.STUDY)
 
     def recipe(self, name: str) -> Recipe:
         """The recipe as this run trains it."""
@@ -197,9 +188,8 @@ class Study:
         self.films, whole = dataset.load(self.films, config.SOURCE_SIZE)
         if self._found is None:
             self._found = lungs.find(self._lung_network(whole), whole)
-        return self.films, {
-            view: views.apply(view, whole, self._found, recipe.side) for view in recipe.views
-        }
+        found, side = self._found, recipe.side
+        return self.films, {view: views.apply(view, whole, found, side) for view in recipe.views}
 
     def _lung_network(self, whole: np.ndarray) -> keras.Model:
         """The network that finds lungs: trained now, or as recorded where there are few masks."""
@@ -262,10 +252,8 @@ class Study:
         for name in ("training", "validation"):
             classes = films.table.loc[films.table["part"] == name, "label"].nunique()
             if classes < 2:
-                raise dataset.FilmError(
-                    f"{films.source}: the {name} films hold {classes} of the two classes; "
-                    "run `make data` for the full set"
-                )
+                lacking = f"{films.source}: the {name} films hold {classes} of the two classes"
+                raise dataset.FilmError(f"{lacking}; run `make data` for the full set")
         work = self._folder(recipe)
         with storage.alone(work.with_name(f"{work.name}.lock"), f"training {recipe.title}"):
             self._worked.append(work)
@@ -306,14 +294,14 @@ class Study:
             record.note_opening(self.root, recipe, int(test.sum()))
         for seed in recipe.seeds:
             scored = test | _learnt(recipe, seed, table)[1]
-            names = table.loc[scored, ["film"]]
-            names = names.assign(split=np.where(test[scored], "test", recipe.unseen))
+            split = np.where(test[scored], "test", recipe.unseen)
             if fitted:
                 seen = {view: pictures[view][scored] for view in recipe.views_of(seed)}
                 probability = ensemble.mean_over_views(fitted[seed].model, seen)
             else:
                 probability = _dummy(recipe, table)[scored]
-            rows.append(names.assign(seed=seed, probability=probability))
+            names = table.loc[scored, ["film"]]
+            rows.append(names.assign(split=split, seed=seed, probability=probability))
         histories = [one.history.assign(seed=seed) for seed, one in fitted.items()]
         network = classifiers.build(recipe.builder, recipe.side)
         facts = {
@@ -330,18 +318,10 @@ class Study:
         predictions = pd.concat(rows).sort_values(["seed", "split", "film"], ignore_index=True)
         found = record.Record(predictions, history, facts)
         result = Result(recipe, found, table.set_index("film"), lambda seed: None)
-        facts |= self._operating_points(result)
+        facts |= {"threshold": result.threshold, "recall_first": result.recall_first}
+        facts["rule"] = f"{recipe.recall_first}, on {recipe.unseen} films"
         kept = result.answering if fitted and recipe.keep_weights else ()
         record.write(self.root, recipe, found, {seed: fitted[seed].model for seed in kept})
-
-    def _operating_points(self, result: Result) -> dict[str, Any]:
-        """What the record says of the two operating points; the second as its rule finds it."""
-        recipe = result.recipe
-        return {
-            "threshold": result.threshold,
-            "recall_first": result.recall_first,
-            "rule": f"{recipe.recall_first}, on {recipe.unseen} films",
-        }
 
     def _folder(self, recipe: Recipe) -> Path:
         """Where the trainings of ``recipe`` on the films at hand keep what they need to go on."""
