@@ -1,5 +1,6 @@
 """The page made of the notebook: links arrive, nothing is fetched, figures speak."""
 
+import itertools
 import re
 
 import nbformat
@@ -57,3 +58,14 @@ def test_limits_stay_in_one_line_and_a_phone_scrolls_wide_figures_where_they_sta
     phone = html.split("@media (max-width: 700px)", 1)[1].split("</style>", 1)[0]
     assert "overflow-x: auto" in phone
     assert "min-width" in phone
+
+
+def test_a_screen_reader_finds_its_way(html):
+    """What `make accessible` found once, and what it asks of every page."""
+    levels = [int(level) for level in re.findall(r"<h([1-6])\b", html)]
+    assert levels.count(1) == levels[0] == 1
+    assert max(after - before for before, after in itertools.pairwise(levels)) == 1
+    assert re.search(r'<html lang="en">.*?<title>Pediatric pneumonia: ', html, re.DOTALL)
+    assert "<th></th>" not in html
+    scrolling = re.findall(r'<div class="[^"]*jp-Rendered(?:Image|HTML) [^>]*>', html)
+    assert scrolling and all('tabindex="0"' in tag for tag in scrolling)
