@@ -68,4 +68,5 @@ def test_a_screen_reader_finds_its_way(html):
     assert re.search(r'<html lang="en">.*?<title>Pediatric pneumonia: ', html, re.DOTALL)
     assert "<th></th>" not in html
     scrolling = re.findall(r'<div class="[^"]*jp-Rendered(?:Image|HTML) [^>]*>', html)
-    assert scrolling and all('tabindex="0"' in tag for tag in scrolling)
+    assert scrolling
+    assert all('tabindex="0"' in tag for tag in scrolling)

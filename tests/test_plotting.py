@@ -104,15 +104,6 @@ def test_confusions_write_counts_and_are_told_in_words(scores):
     assert not any(ax.axison for ax in axes[2:])
 
 
-def test_comparison_draws_intervals_with_labels_inward_at_the_ends():
-    values = zip("ABC", (0, 0.5, 1), strict=True)
-    tables = {name: estimate(**dict.fromkeys(results.METRICS, value)) for name, value in values}
-    ax = plotting.results.comparison(tables)[0]
-    spans = [tuple(line.get_xdata()) for line in ax.lines if len(line.get_xdata()) == 2]
-    assert spans == [tuple(table.loc["AUROC", ["low", "high"]]) for table in tables.values()]
-    assert [text.get_ha() for text in ax.texts] == ["left", "center", "right"]
-
-
 def test_validation_against_test_says_which_way_it_goes():
     before, after = ({"A": estimate(**dict.fromkeys(results.METRICS, v))} for v in (0.9, 0.8))
     ax = plotting.results.validation_against_test(before, after)[0]

@@ -76,25 +76,25 @@ def baseline_costs(stakes: Stakes) -> dict[str, float]:
 
 
 def predictive_values(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """PPV, NPV and number needed to misdiagnose: columns (measure; value, low, high).
+    """PPV and NPV: columns (measure; value, low, high).
 
-    A row a prevalence of PREVALENCES; sensitivity and specificity are taken to stay. So many
-    children are judged for each one judged wrongly (Habibzadeh and Yadollahie 2013).
+    A row a prevalence of PREVALENCES; sensitivity and specificity are taken to stay.
     """
     prior, (missed, alarmed) = np.array(PREVALENCES), _error_rates(scores, [threshold])
     fn, fp = prior * missed, (1 - prior) * alarmed
     tp, tn = prior - fn, 1 - prior - fp
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = tp / (tp + fp), tn / (tn + fn), 1 / (fn + fp)
+        ratios = tp / (tp + fp), tn / (tn + fn)
     tables = [_estimates(ratio, prior, "prevalence") for ratio in ratios]
-    return pd.concat(tables, axis=1, keys=["PPV", "NPV", "judged for one error"])
+    return pd.concat(tables, axis=1, keys=["PPV", "NPV"])
 
 
-def cost_threshold(validation: pd.DataFrame, stakes: Stakes) -> float:
-    """The network's own probability where the costs meet, by Platt scaling of validation films."""
+def cost_threshold(unseen: pd.DataFrame, stakes: Stakes) -> float:
+    """The network's own probability where the costs meet, by Platt scaling of unseen films."""
     logit = calibration.logit  # their prior odds change, the evidence stays (Saerens et al. 2002)
-    odds = logit(stakes.threshold) - logit(stakes.prevalence) + logit(validation["y"].mean())
-    return calibration.fit_platt(validation).inverse(expit(odds))
+    odds = logit(stakes.threshold) - logit(stakes.prevalence) + logit(unseen["y"].mean())
+    scale = calibration.platt(unseen)
+    return float(expit((odds - scale.intercept_[0]) / scale.coef_[0, 0]))
 
 
 def certainty(scores: pd.DataFrame, threshold: float) -> np.ndarray:

@@ -72,29 +72,6 @@ def _with_limits(ax: Axes, x: Sequence[object], table: pd.DataFrame, **line: obj
     ax.errorbar(x, table["value"], yerr=reach, marker="o", **line)
 
 
-def comparison(estimates: Tables) -> Array:
-    """Every network's metrics with 95% intervals, one panel a metric, one row a network."""
-    axes = style.panels(1, 4, 0.42 * len(estimates) + 1.2, sharey=True)
-    colours = ["#555555"] * (len(estimates) - 1) + [config.ACCENT]
-    for ax, metric in zip(axes, METRICS, strict=True):
-        table = _across(estimates, metric)
-        style.intervals(ax, table, colours)
-        ax.set_title(metric, loc="center")
-        ax.margins(x=0.12)
-        # A panel shows a tenth at least, so that small differences do not look large.
-        left, right = ax.get_xlim()
-        ax.set_xlim(min(left, right - 0.12), right)
-        span = table["high"].max() - table["low"].min()
-        for row, (value, colour) in enumerate(zip(table["value"], colours, strict=True)):
-            # Inward, where it would else lie across the end of the axis.
-            place = (value - table["low"].min()) / span if span else 0.5
-            side = "left" if place < 0.1 else "right" if place > 0.9 else "center"
-            look = {"textcoords": "offset points", "ha": side, "fontsize": 9, "color": colour}
-            ax.annotate(short(value), (value, row), (0, 6), **look)
-    axes[0].figure.supxlabel("value with 95% interval (bootstrap over patients)")
-    return axes
-
-
 def validation_against_test(validation: Tables, test: Tables) -> Array:
     """Slopes from validation to test, one line a network with its 95% intervals."""
     axes = style.panels(1, 3, 3.8)

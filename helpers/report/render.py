@@ -178,12 +178,11 @@ def _figures() -> Iterator[Figure]:
         {result.recipe.title: result.estimate(part) for result in found}
         for part in ("validation", "test")
     )
-    yield plotting.results.comparison(after)[0].figure
     yield plotting.results.validation_against_test(before, after)[0].figure
     yield plotting.results.story(before, after, STORY)[0].figure
 
 
-PICTURES = "Normal_lungs", "Pneumonia_lungs", "Comparison", "Validation_and_test", "Story"
+PICTURES = "Normal_lungs", "Pneumonia_lungs", "Validation_and_test", "Story"
 
 
 def write_images(folder: Path = config.IMAGES) -> list[Path]:

@@ -111,7 +111,8 @@ def propensity(table: pd.DataFrame, margin: np.ndarray) -> np.ndarray:
     trees.fit(margin[known], y[known])
     scores = table.assign(probability=trees.predict_proba(margin)[:, 1])
     scores.loc[known, "probability"] = unseen
-    return calibration.fit_platt(scores[known]).apply(scores)["probability"].to_numpy()
+    odds = calibration.logit(scores["probability"])[:, np.newaxis]
+    return calibration.platt(scores[known]).predict_proba(odds)[:, 1]
 
 
 def without(table: pd.DataFrame, group: int) -> tuple[np.ndarray, np.ndarray]:
