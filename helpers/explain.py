@@ -72,7 +72,7 @@ def maps(ensemble: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
     sign = signs(ensemble, ensemble.answers(pictures, found))
     seen, members, whole = ensemble.seen(pictures, found), [], [WHOLE_FILM] * len(pictures)
     for model, view in ensemble.members:
-        boxes = whole if view == "film" else found.boxes
+        boxes = whole if view.endswith("film") else found.boxes
         members.append(_on_film(grad_cam(model, seen[view], sign), boxes))
     return _normed(np.mean(members, axis=0))
 

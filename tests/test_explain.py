@@ -52,8 +52,10 @@ def test_grad_cam_is_the_weighted_map_where_it_speaks_for_the_call_and_needs_a_m
 
 def test_a_map_sums_to_one_and_follows_the_bright_parts_that_a_member_sees(network, ensemble):
     boxed = Ensemble("corner", "Corner", 32, 0.5, ((network, "box"),))
+    filled = Ensemble("corner", "Corner", 32, 0.5, ((network, "filled film"),))
     inside = explain.maps(boxed, FILMS, found(edge=0.5))[:, :HALF, :HALF]
     maps = explain.maps(ensemble, FILMS, found())
+    assert explain.maps(filled, FILMS, found(edge=0.5))[:, HALF:].sum() > 0.2
     assert maps.shape == (2, SIDE, SIDE)
     assert [inside.sum(axis=(1, 2)), maps.sum(axis=(1, 2))] == pytest.approx(np.ones((2, 2)))
     assert maps[0, :HALF, HALF:].sum() < 0.05

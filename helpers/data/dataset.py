@@ -107,17 +107,14 @@ def _folder_notes(classes: list[Path], table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def read_table(folder: Path) -> pd.DataFrame:
-    """The table that labels a folder's films, ``films.csv`` or its only CSV file; all of it text.
+    """The table that labels a folder's films, its ``films.csv``; all of it text.
 
     Columns film, label, patient (the film itself where none is given), and what else there is.
     FilmError names what is absent, unknown or there twice.
     """
-    paths = sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() == ".csv")
-    path, *others = [path for path in paths if path.name.lower() == "films.csv"] or paths or [None]
-    if others or path is None:
-        found = "no table there" if folder.is_dir() else "no such folder"
-        found = " or ".join(path.name for path in paths) or found
-        raise FilmError(f"{folder}: {found}; a folder needs one films.csv, columns film,label")
+    path = folder / "films.csv"
+    if not path.is_file():
+        raise FilmError(f"{path}: not there; it names the films, columns film,label")
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except ValueError as error:  # empty, ragged, or not in UTF-8

@@ -3,15 +3,14 @@
 Figures are of the films that were judged; those refused are counted apart.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from helpers import config, storage
-from helpers.data import dataset
+from helpers import config
 from helpers.evaluation import calibration, metrics
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import Found
@@ -106,19 +105,3 @@ def read(root: Path = config.RESULTS) -> pd.DataFrame:
         raise record.RecordError(f"{path}: not recorded; run `git checkout -- {path.parent}`")
     table = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
     return table.fillna({"error": ""})
-
-
-def measure(folder: Path, root: Path, networks: Networks, ask: Callable, facts: Mapping) -> Path:
-    """Score a folder's films, once, with the final and other networks; record that with ``facts``.
-
-    ``ask`` answers paths as ``Predictor.answers``, pixels kept. FilmError: the folder cannot be
-    used. RecordError: it is recorded already.
-    """
-    if (path := root / FOLDER / FILMS).is_file():
-        raise record.RecordError(f"{path}: recorded already; these films are scored once")
-    table = dataset.read_table(folder)
-    answers = ask(folder / film for film in table["film"])
-    scores = score(table[[c for c in KEPT if c in table]], answers, networks)
-    storage.write_text(path, scores.to_csv(index=False, lineterminator="\n"))
-    record.write_facts(root, FOLDER, {**facts, "films": len(scores), **record.circumstances()})
-    return path.parent
