@@ -17,7 +17,6 @@ from helpers.models.lungs import Found
 from helpers.training import record
 
 FOLDER, FILMS, FINAL = "elsewhere", "films.csv", "final"
-KEPT = ("film", "patient", "label", "age", "sex", "view")  # of a folder's table, in the record
 BATCH = 32  # films whose pixels are held at once
 ADULT, VIEWS, WITHIN = 18, ("AP", "PA"), "within view"
 ERROR = "expected calibration error"
@@ -96,6 +95,13 @@ def view_told(scores: pd.DataFrame, column: str = FINAL) -> pd.Series:
     if films.empty:
         return pd.Series(np.nan, ["value", "low", "high"])
     return metrics.estimate(films.assign(y=films["view"].eq("AP") * 1), 0.5).loc["AUROC"]
+
+
+def write(root: Path, scores: pd.DataFrame, facts: Mapping) -> Path:
+    """Record ``score``'s table and ``facts`` about it under ``root``."""
+    storage.write_text(root / FOLDER / FILMS, scores.to_csv(index=False, lineterminator="\n"))
+    record.write_facts(root, FOLDER, {**facts, "films": len(scores), **record.circumstances()})
+    return root / FOLDER
 
 
 def read(root: Path = config.RESULTS) -> pd.DataFrame:
