@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from helpers import config
+from helpers import config, storage
 from helpers.evaluation import calibration, metrics
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import Found
