@@ -1,4 +1,4 @@
-"""Where a network looks: Grad-CAM, occlusion, and what is left of a map without the weights.
+"""Where a network looks: Grad-CAM, and what is left of a map without the weights.
 
 Maps are (n, SIDE, SIDE) float, not negative, over the whole film; each sums to 1 unless nothing
 on the film speaks for the call, then to 0.
@@ -10,14 +10,11 @@ import pandas as pd
 import tensorflow as tf
 from PIL import Image
 
-from helpers.evaluation.calibration import logit
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, WHOLE_FILM, Found
 
 LEAST = 7  # a coarser map than 7 x 7 cannot tell a lung from the margin beside it
 BATCH = 64
-TILES = 8  # occlusion: so many tiles a side, 28 pixels each
-METHODS = ("Grad-CAM", "occlusion")
 # Sanity check (Adebayo et al. 2018): the share of layers, from the output down, made anew.
 STAGES = {"output": 0.0, "upper half": 0.5, "all": 1.0}
 
@@ -75,22 +72,6 @@ def maps(ensemble: Ensemble, pictures: np.ndarray, found: Found) -> np.ndarray:
         boxes = whole if view.endswith("film") else found.boxes
         members.append(_on_film(grad_cam(model, seen[view], sign), boxes))
     return _normed(np.mean(members, axis=0))
-
-
-def occlusion(ensemble: Ensemble, picture: np.ndarray, found: Found, row: int) -> np.ndarray:
-    """How much each of TILES x TILES parts of one film speaks for the call: (SIDE, SIDE), >= 0.
-
-    The fall of the call's log-odds when a part is painted in the film's mean tone (Zeiler and
-    Fergus 2014). The lungs stay where ``found`` has them for film ``row``.
-    """
-    size = len(picture) // TILES
-    tiles = np.kron(np.eye(TILES**2).reshape(-1, TILES, TILES), np.ones((1, size, size)))
-    painted = np.where(tiles > 0, round(float(picture.mean())), picture)
-    films = np.concatenate([picture[np.newaxis], painted]).astype(np.uint8)
-    answers = ensemble.answers(films, found.of(np.repeat(row, len(films))))
-    odds = logit(answers) * signs(ensemble, answers)[0]
-    fall = np.maximum(odds[0] - odds[1:], 0).reshape(1, TILES, TILES)
-    return _normed(np.kron(fall, np.ones((SIDE // TILES, SIDE // TILES))))[0]
 
 
 def inside(maps: np.ndarray, lungs: np.ndarray) -> np.ndarray:

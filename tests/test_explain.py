@@ -1,4 +1,4 @@
-"""Grad-CAM and occlusion on networks whose answer is known by construction."""
+"""Grad-CAM on networks whose answer is known by construction."""
 
 import keras
 import numpy as np
@@ -61,13 +61,6 @@ def test_a_map_sums_to_one_and_follows_the_bright_parts_that_a_member_sees(netwo
     assert maps[0, :HALF, HALF:].sum() < 0.05
     # One weight a channel: Grad-CAM cannot tell the quarter the network ignores. That is its limit.
     assert maps[0, HALF:, HALF:].sum() > 0.2
-
-
-def test_occlusion_finds_the_only_part_that_counts_for_the_call(ensemble):
-    assert list(explain.signs(ensemble, np.array([0.2, 0.5, 0.9]))) == [-1, 1, 1]
-    occluded = explain.occlusion(ensemble, FILMS[0], found(), 0)
-    assert occluded.sum() == pytest.approx(1)
-    assert occluded[:HALF, :HALF].sum() == pytest.approx(1)
 
 
 def test_the_share_inside_is_the_mass_on_the_mask():

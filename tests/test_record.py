@@ -5,7 +5,6 @@ import dataclasses
 import datetime
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -169,23 +168,6 @@ def test_a_network_that_cannot_be_saved_leaves_everything_as_it_was(tmp_path, mo
     with pytest.raises(OSError, match="No space"):
         record.write(tmp_path, RECIPE, make(0.5), {1: network(2)})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_whoever_reads_while_a_record_is_exchanged_gets_the_old_or_the_new(tmp_path):
-    """Two notebooks replay while a training writes."""
-    versions = [make(), make(0.5)]
-    record.write(tmp_path, RECIPE, versions[0])
-
-    def write():
-        for turn in range(20):
-            record.write(tmp_path, RECIPE, versions[turn % 2])
-
-    with ThreadPoolExecutor() as pool:
-        writing, seen = pool.submit(write), []
-        while not writing.done():
-            seen.append(read(tmp_path).predictions)
-    assert seen
-    assert all(any(table.equals(v.predictions) for v in versions) for table in seen)
 
 
 def test_a_kept_network_gives_the_same_answers_and_has_no_optimizer(tmp_path):

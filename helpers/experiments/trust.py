@@ -83,23 +83,17 @@ def measure_stability(bench: Bench, final: Result, tell: Tell) -> Iterator[pd.Da
 def measure_maps(bench: Bench, networks: Networks, tell: Tell) -> Iterator[pd.DataFrame]:
     """Share of each map inside the lungs that people outlined, on normal films.
 
-    Columns film, part, outline ("drawn"), lung (share of the film that the lungs cover), network,
-    method, called (pneumonia), inside (share of the map in the lungs).
+    Columns film, lung (share of the film that the lungs cover), network, inside (share of the map
+    in the lungs).
     """
     rows, drawn = lungs.masks(bench.table)
     masks = lungs.resized(drawn.astype(np.uint8) * 255, lungs.SIDE) > 127
     films, found = bench.pictures[rows], bench.found.of(rows)
-    facts = bench.table.iloc[rows][["film", "part"]]
-    facts = facts.assign(outline="drawn", lung=masks.mean(axis=(1, 2)))
-    for (name, network), method in itertools.product(networks.items(), explain.METHODS):
-        tell(f"{method} of {network.title} on {len(rows)} films")
-        called = network.answers(films, found) >= network.threshold
-        if method == "Grad-CAM":
-            maps = explain.maps(network, films, found)
-        else:
-            maps = [explain.occlusion(network, f, found, row) for row, f in enumerate(films)]
-        inside = explain.inside(np.asarray(maps), masks)
-        yield facts.assign(network=name, method=method, called=called, inside=inside)
+    facts = bench.table.iloc[rows][["film"]].assign(lung=masks.mean(axis=(1, 2)))
+    for name, network in networks.items():
+        tell(f"Grad-CAM of {network.title} on {len(rows)} films")
+        inside = explain.inside(explain.maps(network, films, found), masks)
+        yield facts.assign(network=name, inside=inside)
 
 
 def measure_sanity_check(bench: Bench, networks: Networks, tell: Tell) -> Iterator[pd.DataFrame]:
@@ -228,17 +222,16 @@ def ablations() -> pd.DataFrame:
 
 
 def maps_in_lungs(root: Path = config.RESULTS) -> pd.DataFrame:
-    """Share of each map inside the drawn lungs: inside, low, high by (method, network).
+    """Share of each Grad-CAM inside the drawn lungs: inside, low, high by network.
 
     lung is the lungs' share of the film; films counts.
     """
     patients, rows = manifest.read().set_index("film")["patient"], {}
-    table = _recorded(MAPS, root).query("outline == 'drawn'").dropna(subset="inside")
-    for key, of in table.groupby(["method", "network"]):
+    for key, of in _recorded(MAPS, root).dropna(subset="inside").groupby("network"):
         mean = metrics.bootstrap_mean(of["inside"], of["film"].map(patients))
         share = {"inside": mean.pop("value"), **mean, "lung": of["lung"].mean(), "films": len(of)}
         rows[key] = share
-    return pd.DataFrame(rows).T.rename_axis(index=["method", "network"])
+    return pd.DataFrame(rows).T.rename_axis(index="network")
 
 
 def sanity_check() -> pd.DataFrame:

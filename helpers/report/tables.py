@@ -53,7 +53,7 @@ def targets(final: Result) -> pd.DataFrame:
         rows[name] = _judged(found, *goals, most=True)
     lost = trust.loss("final")
     rows["AUROC lost on corrupted X-rays"] = _judged(lost, trust.LOSS, most=True)
-    inside = trust.maps_in_lungs().loc["Grad-CAM", "final"]
+    inside = trust.maps_in_lungs().loc["final"]
     inside = inside.rename({"inside": "value"})
     rows["Grad-CAM inside the lungs"] = _judged(inside, trust.INSIDE)
     return pd.DataFrame(rows, index=["must", "aim", "result", "verdict"]).T

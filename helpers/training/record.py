@@ -6,13 +6,11 @@ test), ``record.json`` (how it was obtained) and, where kept, one ``seed_N.keras
 
 import contextlib
 import datetime
-import functools
 import hashlib
 import io
 import json
 import platform
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -33,10 +31,6 @@ ADVICE = "run `make train`, or `git checkout --"
 
 class RecordError(RuntimeError):
     """A record that is absent, damaged, or belongs to other settings or films."""
-
-
-class ExchangedError(RecordError):
-    """Files of a record that do not belong together: damaged, or being written just now."""
 
 
 @dataclass(frozen=True)
@@ -112,21 +106,6 @@ def write_facts(root: Path, name: str, facts: dict, model: keras.Model | None = 
         facts_part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def _settled(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Have ``read`` try again for a second where files are just being exchanged."""
-
-    @functools.wraps(read)
-    def patient(*args: Any, **kwargs: Any) -> Any:
-        for wait in (0.05, 0.2, 0.8):
-            with contextlib.suppress(ExchangedError):
-                return read(*args, **kwargs)
-            time.sleep(wait)
-        return read(*args, **kwargs)
-
-    return patient
-
-
-@_settled
 def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     """One recipe's record; RecordError: absent, damaged, or of other settings or other films."""
     folder = root / recipe.name
@@ -134,14 +113,14 @@ def read(root: Path, recipe: Recipe, films_digest: str) -> Record:
     if "history" not in facts:
         raise RecordError(f"{folder / FACTS}: damaged; {ADVICE} {folder}`")
     table_digest = hashlib.sha256(table.encode()).hexdigest()
-    for key, expected, what, kind in (
-        ("recipe_digest", recipe.digest(), "recorded with other settings", RecordError),
-        ("films_digest", films_digest, "recorded on other films or another split", RecordError),
-        ("predictions_sha256", table_digest, f"{TABLE} is not the one recorded", ExchangedError),
+    for key, expected, what in (
+        ("recipe_digest", recipe.digest(), "recorded with other settings"),
+        ("films_digest", films_digest, "recorded on other films or another split"),
+        ("predictions_sha256", table_digest, f"{TABLE} is not the one recorded"),
     ):
         if facts.get(key) != expected:
             differ = f"{key} {str(facts.get(key))[:16]}, expected {expected[:16]}"
-            raise kind(f"{folder}: {what} ({differ}); {ADVICE} {folder}`")
+            raise RecordError(f"{folder}: {what} ({differ}); {ADVICE} {folder}`")
     return Record(pd.read_csv(io.StringIO(table)), pd.DataFrame(facts.pop("history")), facts)
 
 
@@ -159,13 +138,11 @@ def _content(path: Path, parse: Callable[[str], Any]) -> Any:
         raise RecordError(f"{path}: {what}; {ADVICE} {path.parent}`") from None
 
 
-@_settled
 def load_network(root: Path, name: str) -> keras.Model:
     """The network that ``write_facts`` wrote; RecordError: absent, or not the one recorded."""
     return _load(root / name / f"{name}.keras", read_facts(root, name).get("network_sha256"))
 
 
-@_settled
 def load_member(root: Path, recipe: Recipe, seed: int) -> keras.Model:
     """The network of one seed; RecordError: its weights are not kept, or not those recorded."""
     members = read_facts(root, recipe.name).get("members_sha256", {})
@@ -177,7 +154,7 @@ def _load(path: Path, digest: str | None) -> keras.Model:
     if not path.is_file():
         raise RecordError(f"{path}: these weights are not kept; `make train` makes them")
     if digest != _sha256(path):
-        raise ExchangedError(f"{path}: not the weights that were recorded; run `make train`")
+        raise RecordError(f"{path}: not the weights that were recorded; run `make train`")
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
