@@ -62,7 +62,7 @@ def trust(arguments: argparse.Namespace) -> str:
     from helpers.data import dataset
     from helpers.experiments import trust
 
-    return str(trust.measure(dataset.at_hand(), config.RESULTS, config.BUILD / "trust", _tell))
+    return str(trust.measure(dataset.at_hand(), config.RESULTS, _tell))
 
 
 def input_check(arguments: argparse.Namespace) -> str:

@@ -67,9 +67,9 @@ def test_platt_scaling_leaves_calibrated_scores_and_mends_bold_ones(many):
     assert (scale.coef_[0, 0], scale.intercept_[0]) == pytest.approx((1, 0), abs=0.1)
     odds = 3 * calibration.logit(many["probability"]) + 1
     bold = many.assign(probability=expit(odds))
-    assert calibration.expected_calibration_error(bold) > 0.1
+    assert calibration.calibration_error(bold)["value"] > 0.1
     mended = calibration.platt(bold).predict_proba(odds[:, np.newaxis])[:, 1]
-    assert calibration.expected_calibration_error(many.assign(probability=mended)) < 0.03
+    assert calibration.calibration_error(many.assign(probability=mended))["value"] < 0.03
 
 
 def test_reliability_of_calibrated_scores_holds_the_diagonal(many):

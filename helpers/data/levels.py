@@ -147,8 +147,7 @@ def _bar(lines: np.ndarray) -> int:
 def filled(pictures: np.ndarray) -> np.ndarray:
     """Films (n, s, s) uint8 whose plain edges, at most MARGIN wide, mirror what is beside them.
 
-    A frame or a collimator's shadow tells who made a film, not what it shows. One line more is
-    filled, which a resizing may have mixed of edge and film.
+    One line more is filled, which a resizing may have mixed of edge and film.
     """
     widest = round(MARGIN * pictures.shape[1])
     made = []

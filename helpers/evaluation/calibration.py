@@ -32,13 +32,8 @@ def reliability(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T.astype({"films": int})
 
 
-def expected_calibration_error(scores: pd.DataFrame) -> float:
-    """Mean distance of said from seen over BINS, weighted by films."""
-    return calibration_error(scores)["value"]
-
-
 def calibration_error(scores: pd.DataFrame) -> dict[str, float]:
-    """The expected calibration error: value, low, high.
+    """Expected calibration error: mean distance of said from seen over BINS; value, low, high.
 
     In a draw of few films said and seen lie further apart by chance, so the limits lie high.
     """
@@ -51,11 +46,6 @@ def calibration_error(scores: pd.DataFrame) -> dict[str, float]:
 
 def calibration_table(versions: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Brier score and expected calibration error of several scores, by name."""
-    rows = {
-        name: {
-            "Brier": float(np.mean((scores["probability"] - scores["y"]) ** 2)),
-            "expected error": expected_calibration_error(scores),
-        }
-        for name, scores in versions.items()
-    }
-    return pd.DataFrame(rows).T
+    brier = {n: ((of["probability"] - of["y"]) ** 2).mean() for n, of in versions.items()}
+    error = {n: calibration_error(of)["value"] for n, of in versions.items()}
+    return pd.DataFrame({"Brier": brier, "expected error": error})

@@ -7,14 +7,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from helpers import config
-
 CONVENTION = 0.5  # at which everybody reports
 
 
-def operating_threshold(
-    scores: pd.DataFrame, sensitivity: float = config.TARGET_SENSITIVITY
-) -> float:
+def operating_threshold(scores: pd.DataFrame, sensitivity: float) -> float:
     """Highest threshold at which ``scores`` keeps at least ``sensitivity``.
 
     It is laid midway between the lowest pneumonia score that must be called and the next score

@@ -46,24 +46,13 @@ def ensembles(root: Path = config.RESULTS) -> dict[str, Ensemble]:
     return {name: study.run(name).ensemble() for name in (REFERENCE, "final")}
 
 
-def measure_changes(
-    bench: Bench, networks: Networks, build: Path, tell: Tell
-) -> dict[str, pd.DataFrame]:
-    """Each network's probability (columns: CHANGES) for each test film (rows).
-
-    What is done is kept under ``build``, a file a change; an interrupted run goes on there.
-    """
+def measure_changes(bench: Bench, network: Ensemble, tell: Tell) -> pd.DataFrame:
+    """A network's probability (columns: CHANGES) for each test film (rows)."""
     rows, said = bench.rows("test"), {}
     for number, change in enumerate(CHANGES, start=1):
-        kept = build / f"{change}.csv"
-        if not kept.is_file():
-            tell(f"change {number} of {len(CHANGES)}: {change}")
-            changed = bench.changed(change, rows)
-            table = pd.DataFrame({n: of.answers(*changed).round(5) for n, of in networks.items()})
-            storage.write_text(kept, table.to_csv(index=False, lineterminator="\n"))
-        said[change] = pd.read_csv(kept)
-    wide = pd.concat(said, axis=1).set_index(bench.table["film"].iloc[rows])
-    return {name: wide.xs(name, axis=1, level=1) for name in networks}
+        tell(f"{network.title}, change {number} of {len(CHANGES)}: {change}")
+        said[change] = network.answers(*bench.changed(change, rows))
+    return pd.DataFrame(said, bench.table["film"].iloc[rows]).round(5)
 
 
 def measure_stability(bench: Bench, final: Result, tell: Tell) -> Iterator[pd.DataFrame]:
@@ -110,27 +99,24 @@ def measure_sanity_check(bench: Bench, networks: Networks, tell: Tell) -> Iterat
         yield drawn[["film"]].assign(network=name, stage=stage, correlation=alike)
 
 
-def measure(films: dataset.Films, root: Path, build: Path, tell: Tell) -> Path:
-    """Measure all of the above for the two networks, unless it is recorded; resumes.
+def measure(films: dataset.Films, root: Path, tell: Tell) -> Path:
+    """Measure all of the above for the two networks, unless it is recorded.
 
     FilmError where the films are not the full set; RecordError where the final network or the
     network that finds lungs is not recorded.
     """
     bench, folder, final = prepare(films, root), root / FOLDER, Study(results=root).run("final")
-    networks, opened = ensembles(root), build / "opened"
-    if all((folder / f"{name}.csv").is_file() for name in networks):
-        return folder
-    if not opened.is_file():
-        for name in networks:
+    networks = ensembles(root)
+    for name, network in networks.items():
+        if not (path := folder / f"{name}.csv").is_file():
             record.note_opening(root, recipes.get(name), len(bench.rows("test")))
-        storage.write_text(opened, "")
+            table = measure_changes(bench, network, tell)
+            storage.write_text(path, table.to_csv(lineterminator="\n"))
     steps = (STABILITY, measure_stability, final), (SANITY_CHECK, measure_sanity_check, networks)
     for name, of, asked in (*steps, (MAPS, measure_maps, networks)):
         if not (folder / name).is_file():
             table = pd.concat(of(bench, asked, tell)).round(4)
             storage.write_text(folder / name, table.to_csv(index=False, lineterminator="\n"))
-    for name, table in measure_changes(bench, networks, build, tell).items():
-        storage.write_text(folder / f"{name}.csv", table.to_csv(lineterminator="\n"))
     return folder
 
 

@@ -48,7 +48,7 @@ def targets(final: Result) -> pd.DataFrame:
     for name, (must, aim) in shift.TARGETS.items():
         rows[name] = _judged(test.loc[name], must, aim)
     rows[f"accuracy with {trust.REFERRED:.0%} referred"] = _judged(referred(final), *REFERRED)
-    error = calibration.expected_calibration_error(final.scores("test"))
+    error = calibration.calibration_error(final.scores("test"))["value"]
     for (name, goals), found in zip(ERRORS.items(), (test.loc["Brier"], error), strict=True):
         rows[name] = _judged(found, *goals, most=True)
     lost = trust.loss("final")
