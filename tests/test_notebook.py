@@ -56,10 +56,10 @@ def test_the_notebook_stays_small(notebook, code, prose, outputs):
     shown = [kind for output in outputs for kind in output.get("data", {})]
     counted = len(prose.split()), len(code), sum(kind.startswith("image/") for kind in shown)
     print("{} words, {} cells of code, {} figures".format(*counted))
-    assert all(np.less_equal(counted, (5000, 75, 26)))
+    assert all(np.less_equal(counted, (4500, 75, 26)))
     assert statistics.median(lines) <= 4
     assert max(lines) <= 15
-    assert max(len(cell.source.splitlines()) for cell in code) <= 17
+    assert max(len(cell.source.splitlines()) for cell in code) <= 15
     assert len(code) < len(notebook.cells) / 2
     assert config.NOTEBOOK.stat().st_size < 4_000_000
 
