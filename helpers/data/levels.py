@@ -149,12 +149,11 @@ def filled(pictures: np.ndarray) -> np.ndarray:
 
     One line more is filled, which a resizing may have mixed of edge and film.
     """
-    widest = round(MARGIN * pictures.shape[1])
     made = []
     for film in pictures:
         widths = []
         for lines in (film, film[::-1], film.T, film.T[::-1]):
-            lines = lines[:widest].astype(np.int16)
+            lines = lines[: round(MARGIN * len(film))].astype(np.int16)
             away = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > ALIKE
             plain = int(np.argmin(np.append(away.mean(axis=1) <= LETTERS, False)))
             widths.append(plain + bool(plain))
