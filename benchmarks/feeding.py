@@ -70,7 +70,7 @@ def _keras_layers(change: Augmentation) -> list[layers.Layer]:
         layers.GaussianNoise(change.noise),
         layers.Rescaling(255),
     ]
-    return moves + tones if change.tones else moves
+    return moves + tones if change.contrast else moves
 
 
 def image_dataset(recipe: Recipe, root: Path) -> tf.data.Dataset:

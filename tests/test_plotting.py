@@ -120,3 +120,10 @@ def test_the_key_figure_shows_what_the_threshold_keeps_beside_auroc():
     accent = [line for line in axes[1].lines if line.get_color() == config.ACCENT]
     assert list(accent[0].get_ydata()) == [0.5], "the last network's, on test"
     assert "starts at" in axes[0].get_ylabel()
+
+
+def test_functions_draw_on_the_axes_they_are_given(scores):
+    _, axes = plt.subplots(ncols=2, squeeze=False)
+    axes = list(axes[0])
+    assert list(plotting.data.films([np.zeros((8, 8))] * 2, 2, axes=axes)) == axes
+    assert plt.get_fignums() == [1]

@@ -29,11 +29,6 @@ class Augmentation:
     crop: float = 0.0  # share of the side cut off at most, on about half of the four sides
     frame: float = 0.0  # width of black or white strips at most, on half of the films
 
-    @property
-    def tones(self) -> bool:
-        """Whether intensities are changed, noise apart."""
-        return any((self.brightness, self.contrast, self.gamma))
-
 
 LETTER = Augmentation(shift=0.33, zoom=0.4)  # how far a letter may stand from the centre, its size
 EDGES = ("left", "right", "top", "bottom")
@@ -131,7 +126,7 @@ def retoned(films: tf.Tensor, change: Augmentation, drawn: dict[str, tf.Tensor])
         for _ in range(4):
             soft = soft[:, :, 1:] + soft[:, :, :-1]
         films = tf.clip_by_value(films + by["sharpness"] * (films - soft / 256), 0.0, 255.0)
-    if change.tones:
+    if any((change.brightness, change.contrast, change.gamma)):
         light = tf.exp(tf.exp(by["gamma"]) * tf.math.log(films / 255.0))  # quicker than a power
         mean = tf.reduce_mean(light, axis=[1, 2, 3], keepdims=True)
         light = (light - mean) * tf.exp(by["contrast"]) + mean + by["brightness"]

@@ -1,7 +1,5 @@
 """Figures of the films: examples, means, counts, acquisition groups, and what networks see."""
 
-from collections.abc import Sequence
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -9,7 +7,7 @@ from matplotlib.axes import Axes
 
 from helpers import config
 from helpers.plotting import style
-from helpers.plotting.style import Array
+from helpers.plotting.style import Array, Panels
 
 LUNG = "#56B4E9"  # sky blue of the same palette: neither class, nor the final network
 MAP = "inferno"  # even in brightness, so that it reads in grey as well
@@ -47,13 +45,13 @@ def film(
 
 
 def films(
-    pictures: Array, columns: int = 4, title: str = "", alt: str = "", **each: Sequence
+    pictures: Array, columns: int = 4, title: str = "", alt: str = "", axes: Panels = None, **each
 ) -> Array:
     """Films (n, side, side) row by row; ``each``: arguments of ``film``, with an item a film."""
     rows = -(-len(pictures) // columns)
     lines = max((str(caption).count("\n") + 1 for caption in each.get("caption", ())), default=0)
     height = rows * (style.WIDTH / columns + 0.16 * lines) + 0.3 * bool(title)
-    axes = style.panels(rows, columns, height, title, alt, layout="compressed")
+    axes = style.panels(axes, rows, columns, height, title, alt, layout="compressed")
     for ax in axes[len(pictures) :]:
         ax.set_axis_off()
     for ax, picture, *drawn in zip(axes, pictures, *each.values(), strict=False):
@@ -87,12 +85,12 @@ def examples(table: pd.DataFrame, pictures: Array, label: str = "") -> Array:
     return films(pictures[drawn.index], 4, TITLES[label], SEEN[label], **look)
 
 
-def mean_films(pictures: Array, labels: Array, title: str) -> Array:
+def mean_films(pictures: Array, labels: Array, title: str, axes: Panels = None) -> Array:
     """Mean film of each class, arrows at the usual letter R, and the difference in grey levels."""
     normal, sick = (pictures[labels == value].mean(axis=0) for value in (0, 1))
     alt = "Two mean films and, in colour, their difference, beyond the lungs in flanks and corners"
     captions = ("mean of the healthy", "mean of the sick", "sick − healthy")
-    axes = films([normal, sick, normal], 3, title, alt, caption=captions)
+    axes = films([normal, sick, normal], 3, title, alt, axes, caption=captions)
     arrow = {"arrowprops": {"color": "white", "arrowstyle": "->", "lw": 1.5}, "color": "white"}
     for ax, place in zip(axes, ((0.03, 0.5), (0.115, 0.04)), strict=False):
         ax.annotate("letter R", place, (0.23, place[1] + 0.1), fontsize=9, **arrow)
@@ -110,18 +108,18 @@ def in_shares(films: pd.DataFrame, count: int, share: float) -> pd.DataFrame:
     )
 
 
-def acquisition_groups(table: pd.DataFrame, pictures: Array, groups: pd.DataFrame) -> Array:
+def acquisition_groups(
+    table: pd.DataFrame, pictures: Array, groups: pd.DataFrame, axes: Panels = None
+) -> Array:
     """A row of ten training films a group, framed by class, as many sick as ``groups`` says."""
-    shares = groups["pneumonia"]
+    shares, each = groups["pneumonia"], 10
     span = f"{shares.min():.0%} to {shares.max():.0%} show pneumonia"
     title = f"Sorted by acquisition, not by disease: {span}"
-    axes = style.panels(len(shares), 10, 0.92 * len(shares), title).reshape(-1, 10)
+    axes = style.panels(axes, len(shares), each, 0.92 * len(shares), title)
     known = table.reset_index(drop=True).query("part == 'training'")
     known = known.drop_duplicates(["group", "patient"])
-    for row, (group, share) in zip(axes, shares.items(), strict=True):
-        drawn = in_shares(known[known["group"] == group], len(row), share)
-        for ax, place, label in zip(row, drawn.index, drawn["label"], strict=False):
-            film(ax, pictures[place], label=label)
-        plt.setp(row[len(drawn) :], visible=False)
-        row[0].set_ylabel(f"group {group}\n{share:.0%} sick", fontsize=9)
+    for row, (group, share) in enumerate(shares.items()):
+        drawn, first = in_shares(known[known["group"] == group], each, share), each * row
+        films(pictures[drawn.index], axes=axes[first : first + each], label=drawn["label"])
+        axes[first].set_ylabel(f"group {group}\n{share:.0%} sick", fontsize=9)
     return axes

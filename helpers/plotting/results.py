@@ -12,15 +12,15 @@ from helpers.evaluation import metrics as evaluation
 from helpers.evaluation.metrics import short
 from helpers.evaluation.thresholds import CONVENTION
 from helpers.plotting import style
-from helpers.plotting.style import Array, Tables
+from helpers.plotting.style import Array, Panel, Panels, Tables
 from helpers.training.study import Result
 
 METRICS = ["AUROC", "accuracy", "sensitivity", "specificity"]
 
 
-def loss(result: Result) -> Axes:
+def loss(result: Result, ax: Panel = None) -> Axes:
     """Loss by epoch, a dot where weights are kept; thick what answers for the network."""
-    (ax,), members = style.panels(1, 1, 2.6), result.recipe.average
+    (ax,), members = style.panels(ax, 1, 1, 2.6), result.recipe.average
     for seed, rows in result.history.groupby("seed"):
         width = 1.1 if members else 1.8 if seed == result.chosen else 0.6
         hidden = "" if seed == result.chosen else "_"  # from the legend
@@ -39,10 +39,10 @@ def loss(result: Result) -> Axes:
     return ax
 
 
-def confusions(scores: Tables, title: str) -> Array:
+def confusions(scores: Tables, title: str, axes: Panels = None) -> Array:
     """Confusion matrices of all networks at 0.5: number and share of the true class."""
     rows = -(-len(scores) // 5)
-    axes = style.panels(rows, 5, 2.1 * rows + 0.6, title)
+    axes = style.panels(axes, rows, 5, 2.1 * rows + 0.6, title)
     for number, (ax, (name, table)) in enumerate(zip(axes, scores.items(), strict=False)):
         counts = evaluation.confusion(table, CONVENTION).set_axis(["normal", "sick"])
         counts.columns = counts.index
@@ -72,9 +72,9 @@ def _with_limits(ax: Axes, x: Sequence[object], table: pd.DataFrame, **line: obj
     ax.errorbar(x, table["value"], yerr=reach, marker="o", **line)
 
 
-def validation_against_test(validation: Tables, test: Tables) -> Array:
+def validation_against_test(validation: Tables, test: Tables, axes: Panels = None) -> Array:
     """Slopes from validation to test, one line a network with its 95% intervals."""
-    axes = style.panels(1, 3, 3.8)
+    axes = style.panels(axes, 1, 3, 3.8)
     for ax, metric in zip(axes, ("AUROC", "sensitivity", "specificity"), strict=True):
         before, after = (_across(estimates, metric) for estimates in (validation, test))
         for position, (name, line) in enumerate(style.network_styles(list(test)).items()):
@@ -91,9 +91,9 @@ def validation_against_test(validation: Tables, test: Tables) -> Array:
     return axes
 
 
-def story(validation: Tables, test: Tables, title: str = "") -> Array:
+def story(validation: Tables, test: Tables, title: str = "", axes: Panels = None) -> Array:
     """The study in one figure: AUROC and specificity, promised and kept, the gap shaded."""
-    axes = style.panels(1, 2, 4.2, title)
+    axes = style.panels(axes, 1, 2, 4.2, title)
     names, line = list(test), {"lw": 2, "capsize": 3}
     for metric, ax in zip(("AUROC", "specificity"), axes, strict=True):
         before, after = (_across(estimates, metric).loc[names] for estimates in (validation, test))

@@ -6,16 +6,16 @@ from matplotlib.axes import Axes
 
 from helpers import config
 from helpers.plotting import style
-from helpers.plotting.style import Array
+from helpers.plotting.style import Array, Panel, Panels
 
 
-def rules(table: pd.DataFrame) -> Array:
+def rules(table: pd.DataFrame, axes: Panels = None) -> Array:
     """Sensitivity and specificity of each threshold rule (``shift.rules``) in held-out groups."""
     values = table.xs("value", axis=1, level=-1)
     specificity = values["pooled", "specificity"]
     spans = f"{specificity.min():.0%} to {specificity.max():.0%}"
     title = f"The rule decides: specificity in unseen groups is {spans}"
-    axes = style.panels(1, 2, 3.6, title, sharey=True)
+    axes = style.panels(axes, 1, 2, 3.6, title, sharey=True)
     rows = np.arange(len(table))
     for ax, metric in zip(axes, ("sensitivity", "specificity"), strict=True):
         for group in table.columns.levels[0].drop("pooled"):
@@ -29,9 +29,9 @@ def rules(table: pd.DataFrame) -> Array:
     return axes
 
 
-def stability(table: pd.DataFrame) -> Axes:
+def stability(table: pd.DataFrame, ax: Panel = None) -> Axes:
     """Share of films that move under each harmless change (rows of ``trust.stability``)."""
-    (ax,) = style.panels(1, 1, 5.0)
+    (ax,) = style.panels(ax, 1, 1, 5.0)
     moved = table["moved"].iloc[1:].iloc[::-1]  # without the films as they are; the first on top
     moved.plot.barh(ax=ax, color=config.ACCENT, width=0.75, grid=False)
     ax.bar_label(ax.containers[0], fmt="{:.0%}", padding=3, fontsize=9)

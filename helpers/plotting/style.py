@@ -26,6 +26,7 @@ RC = {
     "legend": {"frameon": False, "fontsize": 9},
 }
 Array = np.ndarray
+Panel, Panels = Axes | None, Sequence[Axes] | None  # where to draw; None: on a new figure
 Tables = Mapping[str, pd.DataFrame]  # one a network, by its title; the last is the final one
 
 
@@ -35,10 +36,12 @@ def use_style() -> None:
         plt.rc(group, **look)
     plt.rc("axes", edgecolor=config.INK, axisbelow=True)
     if (shell := get_ipython()) is not None:
-        # A figure as PNG (base64), and what a screen reader says of it.
-        shell.display_formatter.formatters["image/png"].for_type(
-            Figure, lambda one: (print_figure(one, fmt="png", base64=True), {"alt": describe(one)})
-        )
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _with_alt_text)
+
+
+def _with_alt_text(figure: Figure) -> tuple[str, dict[str, str]]:
+    """A figure as PNG (base64), and what a screen reader says of it."""
+    return print_figure(figure, fmt="png", base64=True), {"alt": describe(figure)}
 
 
 def describe(figure: Figure) -> str:
@@ -53,15 +56,17 @@ def describe(figure: Figure) -> str:
 
 
 def panels(
-    rows: int, columns: int, height: float, title: str = "", alt: str = "", **look: object
+    axes: Panels, rows: int, columns: int, height: float, title: str = "", alt: str = "", **look
 ) -> Array:
-    """Axes of a new figure at page width, in one array; the figure's ``title`` and ``alt``."""
-    figure, axes = plt.subplots(rows, columns, **{"figsize": (WIDTH, height)} | look)
+    """``axes``, or new ones at page width, in one array; ``title`` and ``alt`` for their figure."""
+    if axes is None:
+        _, axes = plt.subplots(rows, columns, **{"figsize": (WIDTH, height)} | look)
+    axes = np.ravel(axes)
     if title:
-        figure.suptitle(title, x=0.01, ha="left")
+        axes[0].figure.suptitle(title, x=0.01, ha="left")
     if alt:
-        figure.alt = alt
-    return np.ravel(axes)
+        axes[0].figure.alt = alt
+    return axes
 
 
 def curve(ax: Axes, table: pd.DataFrame, **line: object) -> None:
