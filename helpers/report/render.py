@@ -113,17 +113,16 @@ def _shift(films: pd.DataFrame, final: Result, results: Path) -> dict[str, Any]:
     known, said = acquisition.read(results), shift.held_out(results)
     validation = films[films["part"] == "validation"]
     margin = validation.assign(probability=validation["film"].map(known["margin"]))
-    choice = shift.choice(results)
-    judged = shift.chosen(choice)
-    said = said[said["candidate"] == judged]
+    choice, titles = shift.choice(results), {n: of.title for n, of in trials.CANDIDATES.items()}
+    said = said[said["candidate"] == (judged := shift.chosen(choice))]
     rules = shift.rules(shift.called(said))
     same = said[said["film"].isin(validation["film"])]
     return {
         "groups": shift.groups(shift.films())["pneumonia"],
         "margin": metrics.estimate(margin, 0.5).loc["AUROC"],
-        "choice": choice.rename({name: of.title for name, of in trials.CANDIDATES.items()}),
-        "judged": trials.CANDIDATES[judged].title,
-        "foretold": shift.foretold(results),
+        "choice": choice.rename(titles),
+        "judged": titles[judged],
+        "foretold": shift.foretold(results).rename(titles),
         "doubts": shift.doubts(final.unseen),
         "rules": rules,
         "seen": shift.rules(shift.called(same, trials.SOURCE))["pooled"],

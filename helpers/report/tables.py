@@ -77,7 +77,8 @@ def _judged(
 ) -> tuple[str, str, str, str]:
     """A row of targets, of a number or of value, low, high; with ``most``, less is better."""
     value = found if isinstance(found, float) else found["value"]
-    result = metrics.short(value) if isinstance(found, float) else share(found)
+    digits = 3 + (metrics.short(value) == metrics.short(must))  # which side of it?
+    result = metrics.short(value, digits) if isinstance(found, float) else share(found, digits)
     better = [goal for goal in (must, aim) if goal and (value <= goal if most else value >= goal)]
     verdict = ("missed", "reached", "aim reached")[len(better)]
     wanted = f"at {'most' if most else 'least'} {metrics.short(must)}"
