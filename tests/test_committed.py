@@ -27,10 +27,12 @@ def test_the_record_is_of_all_films_every_seed_and_the_network_as_it_is_defined_
     )
     assert facts["schedule"] == "full"
     assert sum(facts["films"].values()) == len(films)
-    expected = films.loc[films["part"] != "training", ["film", "part"]].sort_values("film")
     table = results[name].record.predictions
     assert list(table["seed"].unique()) == sorted(recipe.seeds)
-    for _, rows in table.groupby("seed"):
+    for seed, rows in table.groupby("seed"):
+        own = films["fold"].eq(seed) if recipe.folds else films["part"].eq("validation")
+        split = films["part"].where(films["part"].eq("test"), recipe.unseen)
+        expected = films.assign(split=split)[own | films["part"].eq("test")][["film", "split"]]
         found = rows[["film", "split"]].sort_values("film")
         np.testing.assert_array_equal(found, expected)
     assert table["probability"].between(0, 1).all()

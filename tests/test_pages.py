@@ -14,10 +14,9 @@ from helpers import config, predict
 from helpers.report import render, slides
 from helpers.training import record
 
-README, CARD, RESULTS, PEERS, SPEED = (config.ROOT / name for name in render.PAGES)
 OTHERS = ("CONTRIBUTING", "docs/datasheet", "docs/checklist", "data/README", "data/results/README")
 OTHERS += ("notebooks_archive/README",)
-PAGES = [README, CARD, RESULTS, PEERS, SPEED, *(config.ROOT / f"{name}.md" for name in OTHERS)]
+PAGES = [config.ROOT / name for name in (*render.PAGES, *(f"{name}.md" for name in OTHERS))]
 
 
 @pytest.fixture(scope="module")
