@@ -14,6 +14,7 @@ from helpers import config, predict
 from helpers.report import render, slides
 from helpers.training import record
 
+README, CARD = config.ROOT / "README.md", config.ROOT / "MODEL_CARD.md"
 OTHERS = ("CONTRIBUTING", "docs/datasheet", "docs/checklist", "data/README", "data/results/README")
 OTHERS += ("notebooks_archive/README",)
 PAGES = [config.ROOT / name for name in (*render.PAGES, *(f"{name}.md" for name in OTHERS))]
