@@ -89,7 +89,9 @@ def measure(folders: list[str]) -> dict[str, object]:
     check = record.load_network(config.RESULTS, input_check.NAME)
     segmentation = record.load_network(config.RESULTS, lungs.NAME)
     facts = record.read_facts(config.RESULTS, input_check.NAME)
-    judged = {"validation": known, **shown(test), **others}
+    rng = np.random.default_rng(input_check.SEED)  # as the limits were found
+    away = np.array([input_check.elsewhere(film, rng) for film in known])
+    judged = {"validation": known, "elsewhere": away, **shown(test), **others}
     seen = {what: input_check.look(check, segmentation, of) for what, of in judged.items()}
     facts |= {
         "test_films": len(test),
