@@ -68,13 +68,14 @@ def lines(rows: list[dict[str, Any]]) -> list[dict[str, str]]:
     """README's lines: one film, and a thousand."""
     cold, warm, _, *folders = rows
     few, many = folders[0], next((row for row in folders if row["films"] == 1000), folders[-1])
+    quick = cold["seconds"] <= 5 and warm["seconds"] <= 0.025
     one = f"{cold['seconds']:.1f} s cold, {1000 * warm['seconds']:.0f} ms warm"
     value = f"{many['films_a_second']:.0f} films a second, {many['megabytes']:,.0f} MB at most"
     must = f"at most {MOST} times the memory that {few['films']:,} films take"
     reached = many["megabytes"] <= MOST * few["megabytes"]
     title = f"`predict` on {many['films']:,} films of two megapixels, start included"
     return [
-        common.line("prediction", "`predict` on one film", one),
+        common.line("prediction", "`predict` on one film", one, "at most 5 s, 25 ms", quick),
         common.line("prediction", title, value, must, reached),
     ]
 
