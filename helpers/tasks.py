@@ -24,6 +24,8 @@ def pool(jobs: int = 1, dask: str | None = None) -> AbstractContextManager[Execu
 
     Its block raises RuntimeError where Dask is not installed or workers are lost for good.
     """
+    if jobs < 1:
+        raise ValueError(f"--jobs {jobs}: give one process or more")
     return _cluster(dask) if dask else _processes(jobs) if jobs > 1 else nullcontext()
 
 

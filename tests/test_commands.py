@@ -71,7 +71,7 @@ def test_wrong_use_exits_with_two(words, capsys):
 @pytest.mark.parametrize(
     ("words", "data", "said"),
     [(name, "nowhere", ["nowhere", "make data"]) for name in ("train", "check")]
-    + [("train --short cnn_9", "drawn", ["cnn_9"])],
+    + [("train --short cnn_9", "drawn", ["cnn_9"]), ("train --jobs 0", "drawn", ["--jobs 0"])],
 )
 def test_what_is_missing_or_unknown_is_one_line(words, data, said, drawn, monkeypatch, capsys):
     monkeypatch.setenv("STUDY_DATA", str(drawn) if data == "drawn" else f"/{data}")

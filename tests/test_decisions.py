@@ -70,6 +70,8 @@ def test_platt_scaling_leaves_calibrated_scores_and_mends_bold_ones(many):
     assert calibration.calibration_error(bold)["value"] > 0.1
     mended = calibration.platt(bold).predict_proba(odds[:, np.newaxis])[:, 1]
     assert calibration.calibration_error(many.assign(probability=mended))["value"] < 0.03
+    with pytest.raises(ValueError, match="2 classes"):
+        calibration.platt(many[many["y"] == 1])
 
 
 def test_reliability_of_calibrated_scores_holds_the_diagonal(many):

@@ -70,12 +70,12 @@ def test_figures_by_age_and_view_are_those_counted_by_hand(made):
     assert within["low"] < within["value"] < within["high"]
     assert within["value"] == pytest.approx(ordered)
     told = roc_auc_score(view[y == 0] == "AP", films["final"][y == 0])
-    assert elsewhere.view_told(made[2])["value"] == pytest.approx(told)
+    assert elsewhere.view_auroc(made[2])["value"] == pytest.approx(told)
     # What is undefined is no error.
     sick = made[2].query("y == 1").drop(columns="age")
     assert set(groups) - set(elsewhere.judged(sick).index) == {"under 18", "18 and over"}
     assert elsewhere.judged(sick)[["AUROC", "specificity"]].isna().all(axis=None)
-    assert elsewhere.view_told(sick).isna().all()
+    assert elsewhere.view_auroc(sick).isna().all()
 
 
 def test_what_is_written_is_read_back(made, tmp_path):

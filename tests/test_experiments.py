@@ -133,7 +133,7 @@ def test_labels_that_contradict_sure_answers_are_doubtful():
     wrong = said.index[::100]
     said.loc[wrong, "probability"] = 1 - said.loc[wrong, "probability"]
     assert set(said.index[shift.doubtful(said)]) == set(wrong)
-    table = shift.doubts(said)
+    table = shift.doubtful_by_kind(said)
     assert table.groupby("by")[["films", "doubtful"]].sum().eq([len(said), len(wrong)]).all(None)
 
 

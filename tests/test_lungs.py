@@ -105,8 +105,14 @@ FILM = np.where(two_lungs(side=224) > 0, 200, 50).astype(np.uint8)[np.newaxis]  
 
 
 def test_views_show_what_their_names_say_and_others_or_missing_lungs_are_refused():
-    seen = {view: views.apply(view, FILM, FOUND, 224)[0] for view in views.VIEWS}
+    framed = np.pad(FILM[:, 9:-9, 9:-9], ((0, 0), (9, 9), (9, 9)), constant_values=255)
+    seen, edged = (
+        {view: views.apply(view, film, FOUND, 224)[0] for view in views.VIEWS}
+        for film in (FILM, framed)
+    )
     assert np.array_equal(seen["film"], FILM[0])
+    assert (edged["film"] == 255).any()
+    assert not any((edged[view] == 255).any() for view in ("filled film", "filled box"))
     assert (seen["box"] == 200).mean() > (FILM == 200).mean()
     with pytest.raises(ValueError, match="no view 'x-ray'; there are film, box"):
         views.apply("x-ray", FILM, None, 32)

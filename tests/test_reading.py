@@ -15,7 +15,7 @@ from PIL import Image
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from helpers.data import dataset, images
+from helpers.data import dataset, images, levels
 from helpers.data.images import FilmError
 
 
@@ -393,3 +393,21 @@ def test_no_header_size_or_depth_does_anything_but_be_refused_or_read(fields, si
         refused_or_read(dicom(values, **fields))
     if depth != np.int16:
         refused_or_read(saved(Image.fromarray(values)))
+
+
+@pytest.mark.parametrize("tone", [0, 128, 255])
+@pytest.mark.parametrize("sides", [(0,), (1, 3), (0, 1, 2, 3)])
+def test_plain_edges_mirror_what_is_beside_them_and_the_rest_stays(tone, sides):
+    film = np.random.default_rng(0).integers(20, 120, (224, 224), np.uint8)
+    np.testing.assert_array_equal(levels.filled(film[np.newaxis])[0], film)
+    edged, kept = film.copy(), np.ones(film.shape, bool)
+    for side in sides:
+        np.rot90(edged, side)[:9] = tone
+        np.rot90(kept, side)[:10] = False  # one line more, which may be mixed
+    made = levels.filled(edged[np.newaxis])[0]
+    np.testing.assert_array_equal(made[kept], film[kept])
+    for side in sides:
+        inside = np.rot90(made, side)
+        np.testing.assert_array_equal(inside[:10], inside[20:10:-1])
+    wide = np.where(np.arange(224) < 60, tone, film)[np.newaxis].astype(np.uint8)
+    assert (levels.filled(wide)[0, :, 24:60] == tone).all(), "a tenth of the side at most"

@@ -145,10 +145,7 @@ def _bar(lines: np.ndarray) -> int:
 
 
 def filled(pictures: np.ndarray) -> np.ndarray:
-    """Films (n, s, s) uint8 whose plain edges, at most MARGIN wide, mirror what is beside them.
-
-    One line more is filled, which a resizing may have mixed of edge and film.
-    """
+    """Films (n, s, s) uint8 whose plain edges, and a line more, mirror what is beside them."""
     made = []
     for film in pictures:
         widths = []
@@ -156,7 +153,7 @@ def filled(pictures: np.ndarray) -> np.ndarray:
             lines = lines[: round(MARGIN * len(film))].astype(np.int16)
             away = np.abs(lines - np.median(lines, axis=1, keepdims=True)) > ALIKE
             plain = int(np.argmin(np.append(away.mean(axis=1) <= LETTERS, False)))
-            widths.append(plain + bool(plain))
+            widths.append(plain + bool(plain))  # resizing may have mixed one line more
         top, bottom, left, right = widths
         inside = film[top : len(film) - bottom, left : len(film) - right]
         made.append(np.pad(inside, ((top, bottom), (left, right)), mode="reflect"))

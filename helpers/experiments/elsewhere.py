@@ -1,7 +1,4 @@
-"""The final network on films of another place, which nothing is fitted to.
-
-Figures are of the films that were judged; those refused are counted apart.
-"""
+"""The final network on films of another place: figures of those judged; those refused apart."""
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
@@ -89,7 +86,7 @@ def set_aside(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def view_told(scores: pd.DataFrame, column: str = FINAL) -> pd.Series:
+def view_auroc(scores: pd.DataFrame, column: str = FINAL) -> pd.Series:
     """How well answers to healthy films tell view AP from PA: AUROC as value, low, high."""
     films = answered(scores, column).query("y == 0 and view in @VIEWS")
     if films.empty:

@@ -1,7 +1,7 @@
 """Candidates for the final network, each judged on acquisition groups it has not learnt from.
 
-One change a candidate from the base; two seeds; five groups held out in turn. No test film is
-read. ``experiments.shift`` reads what is recorded.
+A candidate differs from the base in one thing or two; two seeds; five groups held out in turn.
+Only ``score_test`` reads test films. ``experiments.shift`` reads what is recorded.
 """
 
 import itertools

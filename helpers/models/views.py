@@ -9,7 +9,7 @@ from helpers.models.lungs import Found
 
 # Of the side: how far beyond the outline a mask reaches, since what touches the pleura matters.
 RIM = 0.03
-# The whole film, or the box around both lungs, stretched to a square; filled: its plain edges.
+# The whole film, or the box around both lungs stretched to a square; its plain edges filled or not.
 VIEWS = ("film", "box", "filled film", "filled box")
 
 

@@ -146,8 +146,7 @@ FIRST_VERSION = dataclasses.replace(
     seeds=(1, 2, 3, 4),
     rule="stress",
 )
-# What the trials on held-out acquisition groups chose (``experiments.shift.chosen``), a member a
-# fold: each official training film serves four members and is judged by the fifth.
+# What the trials chose (``experiments.shift.chosen``): four members learn a film, one judges it.
 FINAL = dataclasses.replace(
     FIRST_VERSION,
     name="final",
@@ -156,7 +155,7 @@ FINAL = dataclasses.replace(
     view="filled film+filled box",
     both=True,
     folds=True,
-    epochs=16,  # 32 looks at each film: all that 45 minutes on two cores allow
+    epochs=16,  # of two views, so 32 looks at each film: well within 45 minutes on two cores
     augmentation=MIRRORED,
     seeds=FIVE,
     rule="sensitivity",
