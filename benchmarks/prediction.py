@@ -35,7 +35,7 @@ def measure(films: pd.DataFrame, counts: Sequence[int], repeats: int) -> list[di
     paths = list(films["path"])
     cold = [common.cost([*COMMAND, paths[0]]) for _ in range(repeats)]
     seconds, peak = (statistics.median(column) for column in zip(*cold, strict=True))
-    rows = [_row("224 pixels, cold", 1, seconds, peak), *_warm(paths, 8 * repeats)]
+    rows = [_row("224 pixels, cold", 1, seconds, peak), *_warm(paths, 4 * repeats)]
     with tempfile.TemporaryDirectory() as name:
         large = enlarged(films.head(LARGE), Path(name) / "large", SIZE)
         for count in counts:
@@ -84,7 +84,7 @@ def main() -> None:
     """Measure on packaged test films and write the record."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--films", type=int, nargs="+", default=[100, 1000], metavar="N")
-    options.add_argument("--repeats", type=int, default=3, help="cold starts; eight times as warm")
+    options.add_argument("--repeats", type=int, default=3, help="cold starts; four times as warm")
     chosen = options.parse_args()
     config.import_tensorflow(threads=1)  # as the command does
     test = dataset.packaged().table.query("part == 'test'")

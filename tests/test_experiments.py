@@ -139,7 +139,7 @@ def test_labels_that_contradict_sure_answers_are_doubtful():
 
 def test_an_unknown_trial_is_refused_before_films_are_read(tmp_path):
     nothing = dataset.Films("none", pd.DataFrame())
-    with pytest.raises(ValueError, match="no candidate nonsense; there are whole_film, "):
+    with pytest.raises(ValueError, match="no candidate nonsense; there are plain, "):
         trials.run_all(nothing, tmp_path, tmp_path, ["nonsense"], print)
 
 

@@ -180,9 +180,7 @@ def test_the_recorded_check_refuses_hardly_a_film_and_nearly_all_else():
     halves = [f"{which} half" for which in ("upper", "lower", "left", "right")]
     assert (refused + warned)[halves].min() >= 0.95
     assert facts["recognised_inverted"] >= 0.99
-    # Wanted: 98%. Two lateral chests and a shoulder get by, referred; one is a frontal chest film.
-    assert refused["other radiographs"] >= 0.96
-    assert (refused + warned)["other radiographs"] >= 0.99
+    assert refused["other radiographs"] >= 0.98  # a lateral chest is let in, and a frontal one
     assert refused["nih external"] <= 0.03
     assert set(facts["tried"]) == {"film", "sure", "distance"}
 
@@ -254,7 +252,7 @@ LIMITS = {"film": 0.5, "sure": 0.7, "distance": 40.0}
         ({}, ""),
         ({"film": 0.4, "sure": 0.5}, input_check.REFUSED[0]),
         ({"sure": 0.5, "lungs": 1}, input_check.REFUSED[1]),
-        ({"lungs": 1}, input_check.WARNED[0]),
+        ({"lungs": 1, "cut": 0.3}, input_check.REFUSED[2]),
         ({"cut": 0.3, "distance": 50.0}, input_check.WARNED[0]),
         ({"distance": 50.0}, input_check.WARNED[1]),
     ],

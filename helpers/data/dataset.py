@@ -84,7 +84,7 @@ def find(root: Path | str, expected: pd.DataFrame | None = None, source: str = "
         raise FilmError(f"{root}: holds {which}; run `make data`")
     table["path"] = [str(found[_known_as(film)]) for film in table["film"]]
     missing = tuple(expected["film"][~keys.isin(found)])
-    extra = tuple(sorted(path.name for key, path in found.items() if key not in set(keys)))
+    extra = tuple(sorted(found[key].name for key in found.keys() - set(keys)))
     classes = sorted(p for p in paths if p.name.upper() in config.LABELS and p.is_dir())
     return Films(source or str(root), table, missing, extra, _folder_notes(classes, table))
 

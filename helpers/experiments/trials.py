@@ -54,23 +54,21 @@ BASE = replace(
     average=False,
     keep_weights=False,
 )
-ALONE = {"both": False, "epochs": 20}
-# The simpler stand first: among equals the first is chosen (``shift.chosen``).
+FILLED = {"view": "filled film+filled box", "augmentation": MIRRORED}
+ALONE = {"augmentation": MIRRORED, "both": False, "epochs": 20}
+STAMPED = replace(MIRRORED, letters=0.5)
+# The simpler stand first: among equals the first is chosen (``shift.chosen``). From
+# "filled_unframed" each of the other filled ones differs in one thing.
 _CHANGES = (
-    ("whole_film", "Whole film alone", {"view": "film", **ALONE}),
-    ("lung_crop", "Lung crop alone", {"view": "box", **ALONE}),
     ("plain", "Neither mirrored nor framed", {"augmentation": MILD_AND_LOOK}),
-    ("unframed", "Without frame", {"augmentation": MIRRORED}),
-    ("unmirrored", "Not mirrored", {"augmentation": replace(FRAMED, mirror=False)}),
     ("base", BASE.title, {}),
-    (
-        "filled_unframed",
-        "Plain edges filled, without frame",
-        {"view": "filled film+filled box", "augmentation": MIRRORED},
-    ),
-    ("filled", "Plain edges filled", {"view": "filled film+filled box"}),
-    ("letters", "Letters stamped", {"augmentation": replace(FRAMED, letters=0.5)}),
-    ("side_128", "128 pixels", {"side": 128}),
+    ("filled_film", "Plain edges filled, whole film alone", {"view": "filled film", **ALONE}),
+    ("filled_box", "Plain edges filled, lung crop alone", {"view": "filled box", **ALONE}),
+    ("filled_unframed", "Plain edges filled, without frame", FILLED),
+    ("filled", "Plain edges filled", {"view": FILLED["view"]}),
+    ("filled_letters", "Plain edges filled, letters", {**FILLED, "augmentation": STAMPED}),
+    ("filled_longer", "Plain edges filled, 20 epochs", {**FILLED, "epochs": 20}),
+    ("filled_128", "Plain edges filled, 128 pixels", {**FILLED, "side": 128}),
 )
 CANDIDATES = {name: replace(BASE, name=name, title=title, **new) for name, title, new in _CHANGES}
 

@@ -2,8 +2,8 @@
 
 A small network knows three kinds: a film, also as another place would show it; a film with black
 and white exchanged; anything else, learnt from what can be made: films turned, torn, cut to a part,
-drawn limbs, noise, text. What it lets in must show lungs that the segmentation is sure of. Where a
-lung is cut off, or the film lies far from those of the training (Mahalanobis distance of the
+drawn limbs, noise, text. What it lets in must show two lungs that the segmentation is sure of.
+Where one is cut off, or the film lies far from those of the training (Mahalanobis distance of the
 network's features, Lee et al. 2018), it is judged with a warning. Photographs only judge it.
 """
 
@@ -38,11 +38,12 @@ TONES = {"brightness": 0.15, "contrast": 0.6, "gamma": 0.7, "noise": 0.06, "shar
 CHANGE = Augmentation(letters=0.2, **MOVES, **TONES)
 
 # What is said of a film, the first that holds; "" where nothing is.
-REFUSED = ("not an upright frontal chest film", "no lungs that stand out from the rest")
-WARNED = (
-    "not two whole lungs, part of the chest may be missing",
-    "unlike the films it was trained on",
+REFUSED = (
+    "not an upright frontal chest film",
+    "no lungs that stand out from the rest",
+    "fewer than two lungs found; one may be missing or white throughout",
 )
+WARNED = ("a lung is cut off", "unlike the films it was trained on")
 
 
 def network() -> keras.Model:
@@ -221,8 +222,9 @@ def signs(answers: np.ndarray, lung: np.ndarray) -> pd.DataFrame:
 
 def verdicts(seen: pd.DataFrame, limits: Mapping[str, float]) -> list[str]:
     """For each row of ``signs`` one of ``REFUSED`` or of ``WARNED``, or "": accepted."""
-    refused = seen["film"] < limits["film"], seen["sure"] < limits["sure"]
-    warned = (seen["lungs"] < 2) | (seen["cut"] > CUT), seen["distance"] > limits["distance"]
+    doubt = seen["film"] < limits["film"], seen["sure"] < limits["sure"]
+    refused = *doubt, seen["lungs"] < 2  # hardly a training or validation film shows one alone
+    warned = seen["cut"] > CUT, seen["distance"] > limits["distance"]
     return np.select([*refused, *warned], [*REFUSED, *WARNED], default="").tolist()
 
 
