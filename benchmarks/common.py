@@ -60,12 +60,9 @@ def in_turn(ours: Rate, other: Rate, pairs: int) -> dict[str, float]:
     return {**table.median(), **spread}
 
 
-def line(
-    script: str, what: str, value: str, must: str = "", reached: bool = True
-) -> dict[str, str]:
-    """A line for README; what was not reached is called missed."""
-    verdict = f"{must}, {'reached' if reached else 'missed'}" if must else ""
-    return {"script": script, "what": what, "value": value, "must": verdict}
+def line(what: str, value: str, must: str = "", reached: bool = True) -> dict[str, Any]:
+    """A line of docs/performance.md; where nothing ``must`` be, nothing is reached or missed."""
+    return {"what": what, "value": value, "must": must, "reached": reached if must else None}
 
 
 def write(script: str, rows: list[dict[str, Any]], lines: list[dict], path: Path = FILE) -> None:
@@ -79,6 +76,5 @@ def write(script: str, rows: list[dict[str, Any]], lines: list[dict], path: Path
     git = subprocess.run(COMMIT, shell=True, stdout=subprocess.PIPE, text=True, cwd=config.ROOT)
     part = {"date": facts.pop("date"), "commit": "".join(git.stdout.split())}
     part |= {"machine": {"cores": os.cpu_count(), **facts}, "rows": json.loads(plain)}
-    others = [one for one in found.get("readme", []) if one["script"] != script]
-    found["readme"] = sorted(others + lines, key=lambda one: one["script"])
+    part |= {"lines": lines}
     storage.write_text(path, json.dumps(found | {script: part}, indent=1) + "\n")

@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmarks import common, feeding, films, prediction, replay
+from benchmarks import (
+    common,
+    feeding,
+    films,
+    frameworks,
+    installation,
+    prediction,
+    replay,
+    scale,
+)
 from helpers.data import dataset
 from helpers.training import recipes
 
@@ -25,13 +34,36 @@ def test_each_script_gives_finite_numbers_and_is_recorded_whole(script, tmp_path
     rows = script.measure(*tiny[script])
     for number in pd.DataFrame(rows).select_dtypes("number").to_numpy().ravel():
         assert 0 < number < np.inf or np.isnan(number)  # what was not measured is null
-    missed = common.line("another", "b", "1", "at least 2", reached=False)
+    missed = common.line("b", "1", "at least 2", reached=False)
     common.write("another", [{"a": np.nan}], [missed], path)
     common.write("script", rows, script.lines(rows), path)
     found = json.loads(path.read_text())
-    assert {"date", "commit", "machine", "rows"} == set(found["script"]) == set(found["another"])
+    assert {"date", "commit", "machine", "rows", "lines"} == set(found["script"])
     assert (len(found["script"]["rows"]), found["another"]["rows"]) == (len(rows), [{"a": None}])
-    assert found["readme"][0] == missed | {"must": "at least 2, missed"}
+    assert found["another"]["lines"] == [missed]
+
+
+def test_what_takes_long_is_told_by_must_and_measured():
+    trained, said = ({"ratio": ratio} for ratio in (1.5, 0.5))
+    assert [line["reached"] for line in frameworks.lines([trained, said])] == [True, False]
+    seen = {"scheduler": 700, "scheduler_grows": 1.0, "client": 900, "client_grows": 1.2}
+    rows = [{"films": 9, "films_a_second": 3, "not_once": 1, **seen}, {"films_a_second": 4}]
+    once, memory, speed = scale.lines(rows)
+    assert (once["value"], once["reached"], speed["reached"]) == ("1 not once", False, None)
+    assert (memory["value"], memory["reached"]) == ("1.20 (700 and 900 MB)", False)
+    rows = [{"what": f"make {target}", "seconds": 250} for target in ("setup", "run", "test")]
+    rows += [{"what": what, "megabytes": 1000} for what in ("environment", "tensorflow")]
+    run, test, size = installation.lines(rows)
+    assert (run["reached"], test["value"], test["reached"]) == (True, "4.2 minutes", False)
+    assert size["value"] == "1,000 MB; tensorflow 1,000"
+
+
+def test_packages_are_weighed_by_their_files(tmp_path):
+    (tmp_path / "heavy-1.dist-info").mkdir()
+    (tmp_path / "heavy-1.dist-info" / "METADATA").write_text("Name: heavy\nVersion: 1\n")
+    (tmp_path / "heavy-1.dist-info" / "RECORD").write_text("heavy.py,,\n")
+    (tmp_path / "heavy.py").write_bytes(bytes(2_000_000))
+    assert installation.weights(tmp_path) == {"heavy": 2.0}
 
 
 def test_pairs_run_in_turn_and_give_the_median_ratio_with_its_range():

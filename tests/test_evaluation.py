@@ -27,8 +27,7 @@ def scores():
 
 def test_metrics_equal_scikit_learns_with_and_without_weights(scores):
     y, p = scores["y"], scores["probability"]
-    drawn = metrics.patient_weights(scores["patient"], count=4)
-    weights = np.vstack([np.ones(len(y)), drawn])
+    weights = metrics.with_draws(scores["patient"], count=4)
     ours = metrics.weighted_metrics(scores, 0.5, weights)
     for row, weight in enumerate(weights):
         called, w = p >= 0.5, {"sample_weight": weight}
@@ -55,12 +54,12 @@ def test_metrics_of_a_case_counted_by_hand():
 
 
 def test_all_films_of_a_patient_are_drawn_together_and_alike_for_a_seed(scores):
-    weights = pd.DataFrame(metrics.patient_weights(scores["patient"], count=50).T)
+    weights = pd.DataFrame(metrics.with_draws(scores["patient"], count=50)[1:].T)
     by_patient = weights.groupby(scores["patient"])
     assert by_patient.min().equals(by_patient.max())
     assert (by_patient.first().sum() == by_patient.ngroups).all()
     for seed, same in ((config.SEED, True), (4, False)):
-        again = metrics.patient_weights(scores["patient"].copy(), 50, seed)
+        again = metrics.with_draws(scores["patient"].copy(), 50, seed)[1:]
         assert np.array_equal(again.T, weights) == same
 
 

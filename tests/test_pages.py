@@ -39,11 +39,14 @@ def test_a_sentence_that_no_longer_holds_or_a_name_that_nothing_fills_stops_the_
         render.page("MODEL_CARD.md", {name: it for name, it in facts.items() if name != "brier"})
 
 
-def test_the_page_on_speed_lists_what_the_benchmark_recorded(facts):
-    rows = [{"what": "training", "value": "2 times", "must": "1.5"}]
-    rows += [{"what": "memory", "value": "1 GB", "must": None}]
-    page = render.page("docs/performance.md", facts | {"measured": {"readme": rows}})
-    assert "\n| training | 2 times | 1.5 |\n| memory | 1 GB | none |\n\n" in page
+def test_the_page_on_speed_lists_what_was_measured_and_asks_why_it_was_missed(facts):
+    missed = facts["measured"]["replay"]["lines"][1] | {"reached": False}
+    measured = facts["measured"] | {"replay": facts["measured"]["replay"] | {"lines": [missed]}}
+    page = render.page("docs/performance.md", facts | {"measured": measured})
+    assert f"| {missed['what']} | {missed['value']} | {missed['must']} | **missed** |" in page
+    measured["replay"] |= {"lines": [missed | {"what": "something new"}]}
+    with pytest.raises(RuntimeError, match="what is missed has its reason"):
+        render.page("docs/performance.md", facts | {"measured": measured})
 
 
 @pytest.mark.parametrize(("name", "most"), [("README.md", 1000), ("MODEL_CARD.md", 1150)])

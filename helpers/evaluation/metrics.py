@@ -17,29 +17,23 @@ from sklearn.metrics import confusion_matrix
 from helpers import config
 
 
-def patient_weights(
+@functools.lru_cache(maxsize=16)  # a few parts of the films, asked for by every table
+def _times_drawn(patients: int, count: int, seed: int) -> np.ndarray:
+    """Once each, then how often each is drawn: (1 + count, patients) uint8, small to be kept."""
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(patients, np.full(patients, 1 / patients), size=count)
+    return np.insert(times.astype(np.uint8), 0, 1, axis=0)
+
+
+def with_draws(
     patients: pd.Series, count: int = config.BOOTSTRAP_DRAWS, seed: int = config.SEED
 ) -> np.ndarray:
-    """How often each film counts in each bootstrap draw, (count, films) float64, read-only.
+    """How often each film counts, (1 + count, films): once, then in each bootstrap draw.
 
     A draw takes as many patients as there are, with replacement; all films of a patient come along.
     """
-    return _with_draws(tuple(pd.factorize(patients)[0]), count, seed)[1:]
-
-
-@functools.lru_cache(maxsize=4)  # a few parts of the films, asked for by every table
-def _with_draws(codes: tuple[int, ...], count: int, seed: int) -> np.ndarray:
-    patients = max(codes) + 1
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(patients, np.full(patients, 1 / patients), size=count)
-    weights = np.vstack([np.ones(len(codes)), times[:, codes]])
-    weights.flags.writeable = False  # it is everybody's
-    return weights
-
-
-def with_draws(patients: pd.Series) -> np.ndarray:
-    """Weights of the films as they are, all one, and below them ``patient_weights``."""
-    return _with_draws(tuple(pd.factorize(patients)[0]), config.BOOTSTRAP_DRAWS, config.SEED)
+    codes, known = pd.factorize(patients)
+    return _times_drawn(len(known), count, seed)[:, codes].astype(float)
 
 
 def weighted_metrics(scores: pd.DataFrame, threshold: float, weights: np.ndarray) -> pd.DataFrame:
@@ -63,12 +57,15 @@ def _auroc(sick: np.ndarray, probability: np.ndarray, weights: np.ndarray) -> np
     """Weighted AUROC (Mann-Whitney, ties half), one a row of weights."""
     order = np.argsort(-probability, kind="stable")
     starts = np.flatnonzero(np.diff(probability[order], prepend=np.inf))
-    in_order = weights[:, order]
-    pos = np.add.reduceat(in_order * sick[order], starts, axis=1)
-    neg = np.add.reduceat(in_order * ~sick[order], starts, axis=1)
-    fp = neg.cumsum(axis=1)
-    # Share of normal films scored below each pneumonia film, equal scores counting half.
-    return (pos * (fp[:, -1:] - fp + neg / 2)).sum(axis=1) / (pos.sum(axis=1) * fp[:, -1])
+    found = []
+    for some in np.array_split(weights, len(weights) // 250 + 1):  # all at once fill the memory
+        kinds = (some[:, order] * kind[order] for kind in (sick, ~sick))
+        pos, neg = (np.add.reduceat(of, starts, axis=1, dtype=float) for of in kinds)
+        fp = neg.cumsum(axis=1)
+        # Share of normal films scored below each pneumonia film, equal scores counting half.
+        below = (pos * (fp[:, -1:] - fp + neg / 2)).sum(axis=1)
+        found.append(below / (pos.sum(axis=1) * fp[:, -1]))
+    return np.concatenate(found)
 
 
 def point(scores: pd.DataFrame, threshold: float) -> pd.Series:
@@ -78,7 +75,7 @@ def point(scores: pd.DataFrame, threshold: float) -> pd.Series:
 
 def bootstrap(scores: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """Bootstrap draws (rows) of the metrics (columns) of one network."""
-    return weighted_metrics(scores, threshold, patient_weights(scores["patient"]))
+    return weighted_metrics(scores, threshold, with_draws(scores["patient"])[1:])
 
 
 def interval(drawn: pd.DataFrame | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,9 +94,12 @@ def bootstrap_mean(
     values: np.ndarray, patients: pd.Series, weights: np.ndarray | None = None
 ) -> dict[str, float]:
     """Mean of a value a film (n,), each counted by ``weights`` (n,) if given: value, low, high."""
-    drawn = with_draws(patients) * (1 if weights is None else weights)
+    weights = np.ones(len(values)) if weights is None else weights
+    codes, known = pd.factorize(patients)
+    times = _times_drawn(len(known), config.BOOTSTRAP_DRAWS, config.SEED)
+    total, count = (times @ np.bincount(codes, of) for of in (weights * values, weights))
     with np.errstate(invalid="ignore"):  # a draw may hold nobody of weight
-        return limits(drawn @ np.asarray(values, dtype=float) / drawn.sum(axis=1))
+        return limits(total / count)
 
 
 def proportion(right: np.ndarray, patients: pd.Series) -> dict[str, float]:
