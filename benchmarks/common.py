@@ -62,7 +62,8 @@ def in_turn(ours: Rate, other: Rate, pairs: int) -> dict[str, float]:
 
 def line(what: str, value: str, must: str = "", reached: bool = True) -> dict[str, Any]:
     """A line of docs/performance.md; where nothing ``must`` be, nothing is reached or missed."""
-    return {"what": what, "value": value, "must": must, "reached": reached if must else None}
+    verdict = bool(reached) if must else None  # not NumPy's, which JSON does not know
+    return {"what": what, "value": value, "must": must, "reached": verdict}
 
 
 def write(script: str, rows: list[dict[str, Any]], lines: list[dict], path: Path = FILE) -> None:
