@@ -56,18 +56,15 @@ BASE = replace(
 )
 FILLED = {"view": "filled film+filled box", "augmentation": MIRRORED}
 ALONE = {"augmentation": MIRRORED, "both": False, "epochs": 20}
-STAMPED = replace(MIRRORED, letters=0.5)
 # The simpler stand first: among equals the first is chosen (``shift.chosen``). From
 # "filled_unframed" each of the other filled ones differs in one thing.
 _CHANGES = (
     ("plain", "Neither mirrored nor framed", {"augmentation": MILD_AND_LOOK}),
     ("base", BASE.title, {}),
-    ("filled_film", "Plain edges filled, whole film alone", {"view": "filled film", **ALONE}),
+    ("filled_film", "Plain edges filled, whole X-ray alone", {"view": "filled film", **ALONE}),
     ("filled_box", "Plain edges filled, lung crop alone", {"view": "filled box", **ALONE}),
     ("filled_unframed", "Plain edges filled, without frame", FILLED),
     ("filled", "Plain edges filled", {"view": FILLED["view"]}),
-    ("filled_letters", "Plain edges filled, letters", {**FILLED, "augmentation": STAMPED}),
-    ("filled_longer", "Plain edges filled, 20 epochs", {**FILLED, "epochs": 20}),
     ("filled_128", "Plain edges filled, 128 pixels", {**FILLED, "side": 128}),
 )
 CANDIDATES = {name: replace(BASE, name=name, title=title, **new) for name, title, new in _CHANGES}
