@@ -181,6 +181,7 @@ def test_the_recorded_check_refuses_hardly_a_film_and_nearly_all_else():
     assert (refused + warned)[halves].min() >= 0.95
     assert facts["recognised_inverted"] >= 0.99
     assert refused["other radiographs"] >= 0.98  # a lateral chest is let in, and a frontal one
+    assert (refused + warned)["other radiographs"] >= 0.99
     assert refused["nih external"] <= 0.03
     assert set(facts["tried"]) == {"film", "sure", "distance"}
 
