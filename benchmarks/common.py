@@ -46,6 +46,8 @@ def cost(arguments: Sequence[str]) -> tuple[float, float]:
     return seconds, peak * (1 if sys.platform == "darwin" else 1024) / 1e6
 
 
+PREDICT = ("-m", "helpers", "predict")
+
 Rate = Callable[[], float]
 
 

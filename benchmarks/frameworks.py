@@ -44,8 +44,8 @@ def keras_trains(steps: int) -> float:
     from helpers.training import fit, recipes
 
     recipe = recipes.get("final")
-    model = fit.compiled(recipe, 1000, seed=1)
-    return rate(lambda: model.train_on_batch(*batch(recipe.side)), steps)
+    model, known = fit.compiled(recipe, 1000, seed=1), batch(recipe.side)
+    return rate(lambda: model.train_on_batch(*known), steps)
 
 
 def torch_trains(steps: int) -> float:
@@ -90,7 +90,8 @@ def keras_predicts(steps: int) -> float:
     """Ours: a member as ``predict`` asks it."""
     from helpers import predict
 
-    ask, films = predict.together([(_member(), "film")]), batch(_member().input_shape[1])[0][..., 0]
+    model = _member()
+    ask, films = predict.together([(model, "film")]), batch(model.input_shape[1])[0][..., 0]
     return rate(lambda: ask({"film": films}), steps)
 
 

@@ -23,7 +23,6 @@ from helpers.data import dataset
 
 LARGE = 24  # films made large; linked again and again
 SIZE = (1632, 1224, 480_000)  # two megapixels, with as many bytes a pixel as a mean normal original
-COMMAND = ("-m", "helpers", "predict")
 MOST = 1.1  # how many times the memory of the fewest films the most may take
 
 
@@ -33,14 +32,14 @@ def measure(films: pd.DataFrame, counts: Sequence[int], repeats: int) -> list[di
     ``films`` have path and label; ``counts`` are the sizes of the folders.
     """
     paths = list(films["path"])
-    cold = [common.cost([*COMMAND, paths[0]]) for _ in range(repeats)]
+    cold = [common.cost([*common.PREDICT, paths[0]]) for _ in range(repeats)]
     seconds, peak = (statistics.median(column) for column in zip(*cold, strict=True))
     rows = [_row("224 pixels, cold", 1, seconds, peak), *_warm(paths, 4 * repeats)]
     with tempfile.TemporaryDirectory() as name:
         large = enlarged(films.head(LARGE), Path(name) / "large", SIZE)
         for count in counts:
             folder = linked(large, Path(name) / str(count), count)
-            spent = common.cost([*COMMAND, str(folder)])
+            spent = common.cost([*common.PREDICT, str(folder)])
             rows.append(_row("2 megapixels, cold", count, *spent))
     return rows
 

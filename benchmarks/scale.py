@@ -25,8 +25,7 @@ from helpers import config
 from helpers.data import dataset
 
 SCHEDULER = ("-m", "distributed.cli.dask_scheduler", "--no-dashboard", "--port", "0")
-WORKER = ("-m", "distributed.cli.dask_worker", "--no-dashboard", "--nthreads", "1")
-PREDICT = ("-m", "helpers", "predict")
+WORKER = ("-m", "distributed.cli.dask_worker", "--no-dashboard", "--no-nanny", "--nthreads", "1")
 MOST = 1.1  # how many times its memory after a tenth of the films a process may take at the end
 
 
@@ -50,7 +49,7 @@ def wait(process: subprocess.Popen, table: Path, rows: int) -> None:
 
 
 def on_cluster(folder: Path, count: int, table: Path) -> dict[str, Any]:
-    """Judge ``count`` films below ``folder``, kill a worker at a third; what was seen of it."""
+    """Judge ``count`` films below ``folder``, kill a worker at a third and start another."""
     with ExitStack() as stack:
 
         def start(*arguments: str) -> subprocess.Popen:
@@ -62,19 +61,19 @@ def on_cluster(folder: Path, count: int, table: Path) -> dict[str, Any]:
 
         found = table.with_suffix(".json")
         scheduler = start(*SCHEDULER, "--scheduler-file", str(found))
-        workers = [start(*WORKER, "--no-nanny", "--scheduler-file", str(found)) for _ in range(2)]
+        workers = [start(*WORKER, "--scheduler-file", str(found)) for _ in range(2)]
         while not found.is_file():
             time.sleep(0.1)
         address = pd.read_json(found, typ="series")["address"]
         began = time.perf_counter()
-        client = start(*PREDICT, str(folder), "--dask", address, "--csv", str(table))
+        client = start(*common.PREDICT, str(folder), "--dask", address, "--csv", str(table))
         memory = []
         for share in (0.1, 0.33, 0.9):
             wait(client, table, int(share * count))
             memory.append([megabytes(of) for of in (scheduler, client)])
             if share == 0.33:
                 workers[0].send_signal(signal.SIGKILL)
-                workers.append(start(*WORKER, "--no-nanny", "--scheduler-file", str(found)))
+                workers.append(start(*WORKER, "--scheduler-file", str(found)))
         client.wait()
         seconds = time.perf_counter() - began
     (few, first), _, (much, last) = memory
@@ -96,7 +95,7 @@ def measure(films: pd.DataFrame, count: int, alone: int) -> list[dict[str, Any]]
         rows.append({"what": "two workers", "films": count, "not_once": wrong, **seen})
         few, began = linked(films, Path(name) / "few", alone), time.perf_counter()
         # Refusals, of which there may be some, give exit code 1.
-        command = [sys.executable, *PREDICT, str(few), "--csv", str(table)]
+        command = [sys.executable, *common.PREDICT, str(few), "--csv", str(table)]
         subprocess.run(command, stdout=subprocess.DEVNULL, cwd=config.ROOT)
         spent = time.perf_counter() - began
         if judged(table) != alone:
@@ -113,7 +112,7 @@ def lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     memory = f"{grown:.2f} ({cluster['scheduler']:,.0f} and {cluster['client']:,.0f} MB)"
     what = "Memory of scheduler and client there at 90% of the X-rays, times that at 10%"
     speed = " and ".join(f"{row['films_a_second']:.0f}" for row in rows)
-    judged = f"{count} X-rays through two Dask workers, one of them killed"
+    judged = f"{count} X-rays through two Dask workers, one of them killed and replaced"
     return [
         common.line(judged, once, "each once", cluster["not_once"] == 0),
         common.line(what, memory, f"at most {MOST}", grown <= MOST),

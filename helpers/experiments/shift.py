@@ -57,6 +57,8 @@ def groups(table: pd.DataFrame) -> pd.DataFrame:
 def held_out(root: Path = config.RESULTS) -> pd.DataFrame:
     """What each candidate says without a group: candidate, group, seed, role, film, y, patient."""
     said = pd.read_csv(root / trials.FOLDER / trials.ANSWERS)
+    own = said["film"].map(acquisition.read(root)["group"])
+    said["role"] = np.where(own == said["group"], trials.HELD_OUT, trials.SOURCE)
     return said.join(manifest.read().set_index("film")[["y", "patient"]], on="film")
 
 

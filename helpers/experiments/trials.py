@@ -1,6 +1,6 @@
 """Candidates for the final network, each judged on acquisition groups it has not learnt from.
 
-A candidate differs from the base in one thing or two; two seeds; five groups held out in turn.
+A candidate differs from the base or the chosen one in a thing or two; two seeds; five groups.
 Only ``score_test`` reads test films. ``experiments.shift`` reads what is recorded.
 """
 
@@ -101,7 +101,6 @@ def judge(
         candidate=trial.name,
         group=group,
         seed=seed,
-        role=np.where(held[rows], HELD_OUT, SOURCE),
         probability=said,
     )
     moved = {change: ensemble.mean_over_views(network, films) for change, films in changed.items()}
