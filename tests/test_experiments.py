@@ -54,13 +54,18 @@ def test_a_recorded_candidate_is_what_it_is_and_saw_no_test_film(name, said):
     ours, facts = said[said["candidate"] == name], trials.recorded()[name]
     assert not ours["film"].map(films["part"]).eq("test").any()
     held, source = (ours[ours["role"] == role] for role in (trials.HELD_OUT, trials.SOURCE))
-    group = held["film"].map(acquisition.read()["group"])
-    assert (group == held["group"]).all()
+    assert not ours.duplicated(["seed", "group", "film"]).any()
     assert held.groupby("seed")["film"].nunique().eq((films["part"] != "test").sum()).all()
     assert set(source["film"].map(films["part"])) == {"validation"}
     assert facts["digest"] == trials.CANDIDATES[name].digest()
     assert len(facts["training_seconds"]) == 2 * acquisition.GROUPS
     assert facts["films_digest"] == manifest.digest(films.query("part != 'test'").reset_index())
+
+
+def test_the_whole_film_alone_is_passed_over_for_what_a_crop_does_to_it():
+    steady = pd.read_csv(config.RESULTS / trials.FOLDER / trials.STABILITY)
+    means = steady.groupby(["candidate", "change"]).mean()
+    assert shift.missed(means.loc["filled_film"]) == ["crop of 4%"]
 
 
 def test_rules_are_judged_where_they_were_not_made():
