@@ -111,7 +111,10 @@ def test_a_candidate_resumes_and_is_recorded(tmp_path, monkeypatch):
     trials.write(trial, films, tmp_path, tmp_path)
     trials.write(trial, films, tmp_path, tmp_path)  # in place of what was there
     assert set(trials.recorded(tmp_path)) == {trial.name}
+    acquisition.write(tmp_path, films[["film", "group"]])
     said = shift.held_out(tmp_path)
+    held = said[said["role"] == trials.HELD_OUT].groupby("group")["film"].agg(set)
+    assert dict(held) == dict(films.groupby("group")["film"].agg(set))
     assert not said.duplicated(["seed", "group", "film"]).any()
     assert said.groupby("group").size().ge(16).all()
     network = fit.finished(trial, 1, trials.folders(trial, tmp_path)[1, 2])
