@@ -16,7 +16,7 @@ from helpers.models import ensemble, views
 from helpers.models.ensemble import Ensemble
 from helpers.models.lungs import SIDE, Found
 from helpers.shortcuts import acquisition, perturbations
-from helpers.training import fit, record
+from helpers.training import fit, recipes, record
 from helpers.training.study import Study
 
 
@@ -127,8 +127,11 @@ def test_the_simplest_of_the_steady_and_nearly_best_is_chosen():
     columns = [trials.HELD_OUT, "spread", "missed"]
     rows = (0.99, 0.001, 2), (0.97, 0.001, 0), (0.978, 0.001, 0), (0.98, 0.003, 0)
     assert shift.chosen(pd.DataFrame(rows, list("abcd"), columns)) == "c"
-    table = shift.choice()
-    assert shift.chosen(table) in table.index[table["missed"] == table["missed"].min()]
+    table, final = shift.choice(), recipes.get("final")
+    chosen = trials.CANDIDATES[shift.chosen(table)]
+    assert chosen.name in table.index[table["missed"] == table["missed"].min()]
+    assert (chosen.view, chosen.both) == (final.view, final.both)
+    assert chosen.augmentation == final.augmentation
     limits = pd.DataFrame(shift.STABLE, ["moved", "flipped"]).T
     assert shift.missed(limits) == []
     assert shift.missed(limits.assign(flipped=limits["flipped"] + 0.001)) == list(limits.index)

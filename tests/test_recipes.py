@@ -8,6 +8,7 @@ import pytest
 from helpers.data.augmentation import Augmentation
 from helpers.training import recipes
 from helpers.training.recipes import Recipe
+from helpers.training.study import Study
 
 BASE = Recipe(name="cnn_4", title="CNN 4", augmentation=Augmentation(rotation=10))
 
@@ -83,13 +84,14 @@ def test_fields_that_came_later_leave_earlier_digests_as_they_were():
     assert dataclasses.replace(BASE, view="box").settings()["view"] == "box"  # where it changes
 
 
-def test_members_of_the_first_version_take_views_in_turn_and_its_record_stays_valid():
-    first = recipes.get("first_version")
+def test_an_earlier_final_network_is_what_its_record_says():
+    first, second = (Study().recorded(name).recipe for name in recipes.PAST)
     assert [first.views_of(seed) for seed in first.seeds] == [("box",), ("film",)] * 2
-    assert (first.take, first.patience) == ("last", None)
-    assert first.digest() == "a7fdb4fca5cca3f4"
+    assert (first.take, first.patience, first.digest()) == ("last", None, "a7fdb4fca5cca3f4")
     assert dataclasses.replace(first, recall_first="0.5").digest() == first.digest()
-    assert first.name not in recipes.STUDY
+    final = recipes.get("final")
+    assert dataclasses.replace(final, epochs=16).digest() == second.digest() == "9145972dbebd7fe4"
+    assert not set(recipes.PAST) & set(recipes.STUDY)
 
 
 def test_a_member_of_the_final_network_sees_both_views_and_leaves_a_fold_out():

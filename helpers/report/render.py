@@ -22,7 +22,7 @@ from helpers.experiments import elsewhere, shift, trials, trust
 from helpers.models import input_check, lungs
 from helpers.report import claims, console, tables
 from helpers.shortcuts import acquisition
-from helpers.training import record
+from helpers.training import recipes, record
 from helpers.training.study import Result, Study
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -34,7 +34,7 @@ PAGES += tuple(f"docs/{name}.md" for name in ("results", "peers", "performance",
 def facts(results: Path = config.RESULTS) -> dict[str, Any]:
     """What pages and slides fill in: estimates (value, low, high), tables, counts by name."""
     record_of, films = Study(results=results), manifest.read()
-    study, first = record_of.run_all(), record_of.recorded("first_version")
+    study, earlier = record_of.run_all(), {n: record_of.recorded(n) for n in recipes.PAST}
     ledger = record.openings(results).assign(date=lambda rows: pd.to_datetime(rows["date"]))
     opened = ledger.groupby("recipe_digest")["date"].min()
     networks = {name: _network(result) for name, result in study.items()}
@@ -43,9 +43,9 @@ def facts(results: Path = config.RESULTS) -> dict[str, Any]:
         "networks": networks,
         "fall": pd.DataFrame({name: of["specificity"] for name, of in networks.items()}).T,
         "opened": {name: opened[result.recipe.digest()] for name, result in study.items()},
-        "first": _network(first),
+        "earlier": {name: _network(result) for name, result in earlier.items()},
         "first_cut": shift.FIRST_THRESHOLD,
-        "past": first.estimate("test", shift.FIRST_THRESHOLD),
+        "past": earlier["first_version"].estimate("test", shift.FIRST_THRESHOLD),
         "scorings": len(ledger),
         "seconds": [s for r in study.values() for s in r.record.facts["training_seconds"].values()],
         "parts": manifest.counts(films),

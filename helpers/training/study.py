@@ -143,7 +143,9 @@ class Study:
         return dataset.at_hand()
 
     def recipe(self, name: str) -> Recipe:
-        """The recipe as this run trains it."""
+        """The recipe as this run trains it, or as it was trained."""
+        if name in recipes.PAST:
+            return recipes.past(name, record.read_facts(self.results, name)["recipe"])
         recipe = recipes.get(name)
         return recipe.shortened() if self.mode == "train" and self.schedule == "short" else recipe
 
