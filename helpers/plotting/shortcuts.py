@@ -23,9 +23,9 @@ def rules(table: pd.DataFrame, axes: Panels = None) -> Array:
         style.intervals(ax, table["pooled", metric], [config.ACCENT] * len(table))
         ax.set(xlabel=metric, xlim=(None, 1.01))
         ax.xaxis.set_major_formatter("{x:.0%}")
-    axes[0].plot([], [], ".", color=style.GREY, ms=11, label="one held-out group")
-    axes[0].plot([], [], "o-", color=config.ACCENT, label="all five, 95% interval")
-    axes[0].legend(loc="lower left")
+    axes[1].plot([], [], ".", color=style.GREY, ms=11, label="one held-out group")
+    axes[1].plot([], [], "o-", color=config.ACCENT, label="all five, 95% interval")
+    axes[1].legend(loc="upper left")
     return axes
 
 
