@@ -177,7 +177,7 @@ def test_words_that_no_longer_hold_stop_the_build(facts, tmp_path):
     changed = copy.deepcopy(facts)
     changed["networks"]["final"]["test"].loc["specificity"] = 0.5, 0.4, 0.6
     slides.pictures(tmp_path)
-    with pytest.raises(typst.TypstError, match="more than any network before it"):
+    with pytest.raises(typst.TypstError, match="more than the simpler networks"):
         slides.build(tmp_path, changed)
 
 
