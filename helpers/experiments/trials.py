@@ -69,7 +69,7 @@ _CHANGES = (
     ("filled_film_cropped", "Plain edges filled, whole X-ray alone, cropped", CROPPED),
     ("filled_longer", "Plain edges filled, trained twice as long", FILLED | {"epochs": 20}),
     ("filled_unframed", "Plain edges filled, without frame", FILLED),
-    ("filled", "Plain edges filled", {"view": FILLED["view"]}),
+    ("filled", "Plain edges filled, random frame", {"view": FILLED["view"]}),
     ("filled_letters", "Plain edges filled, letters stamped", LETTERS),
     ("filled_128", "Plain edges filled, 128 pixels", FILLED | {"side": 128}),
 )
