@@ -54,6 +54,7 @@ BASE = replace(
     average=False,
     keep_weights=False,
 )
+LOOK = {"augmentation": MILD_AND_LOOK}
 FILLED = {"view": "filled film+filled box", "augmentation": MIRRORED}
 FILM = {"view": "filled film", "augmentation": MIRRORED, "both": False, "epochs": 20}
 CROPPED = FILM | {"augmentation": replace(MIRRORED, crop=0.08)}
@@ -62,11 +63,12 @@ LETTERS = FILLED | {"augmentation": replace(MIRRORED, letters=0.5)}
 # makes a network no less simple. From "filled_unframed" each of the other filled ones differs in
 # one thing, the cropped one in two.
 _CHANGES = (
-    ("plain", "Neither mirrored nor framed", {"augmentation": MILD_AND_LOOK}),
+    ("plain", "Neither mirrored nor framed", LOOK),
     ("base", BASE.title, {}),
     ("filled_film", "Plain edges filled, whole X-ray alone", FILM),
     ("filled_box", "Plain edges filled, lung crop alone", FILM | {"view": "filled box"}),
     ("filled_film_cropped", "Plain edges filled, whole X-ray alone, cropped", CROPPED),
+    ("filled_unmirrored", "Plain edges filled, not mirrored", FILLED | LOOK),
     ("filled_longer", "Plain edges filled, trained twice as long", FILLED | {"epochs": 20}),
     ("filled_unframed", "Plain edges filled, without frame", FILLED),
     ("filled", "Plain edges filled, random frame", {"view": FILLED["view"]}),
