@@ -59,9 +59,8 @@ FILLED = {"view": "filled film+filled box", "augmentation": MIRRORED}
 FILM = {"view": "filled film", "augmentation": MIRRORED, "both": False, "epochs": 20}
 CROPPED = FILM | {"augmentation": replace(MIRRORED, crop=0.08)}
 LETTERS = FILLED | {"augmentation": replace(MIRRORED, letters=0.5)}
-# The simpler stand first: among equals the first is chosen (``shift.chosen``). A longer training
-# makes a network no less simple. From "filled_unframed" each of the other filled ones differs in
-# one thing, the cropped one in two.
+# The simpler first: among equals the first is chosen (``shift.chosen``); longer is no less simple.
+# From "filled_unframed" each of the other filled ones differs in one thing, the cropped one in two.
 _CHANGES = (
     ("plain", "Neither mirrored nor framed", LOOK),
     ("base", BASE.title, {}),

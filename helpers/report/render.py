@@ -43,7 +43,10 @@ def facts(results: Path = config.RESULTS) -> dict[str, Any]:
         "networks": networks,
         "fall": pd.DataFrame({name: of["specificity"] for name, of in networks.items()}).T,
         "opened": {name: opened[result.recipe.digest()] for name, result in study.items()},
-        "earlier": {name: _network(result) for name, result in earlier.items()},
+        "earlier": {
+            name: {"title": of.recipe.title} | {p: of.estimate(p) for p in ("validation", "test")}
+            for name, of in earlier.items()
+        },
         "first_cut": shift.FIRST_THRESHOLD,
         "past": earlier["first_version"].estimate("test", shift.FIRST_THRESHOLD),
         "scorings": len(ledger),

@@ -19,14 +19,12 @@ MILD_AND_LOOK = dataclasses.replace(
 )
 # And half of the films mirrored, as careless software stores them.
 MIRRORED = dataclasses.replace(MILD_AND_LOOK, mirror=True)
-
 FIVE = (1, 2, 3, 4, 5)  # seeds, or folds
 
 # Fields that came after the first record. At their first value, which is their default, they
 # change nothing: a digest leaves them out there, and what was recorded before stays valid.
 LATER = ("network", "view", "take", "rule", "sharpness", "letters", "crop", "frame")
 LATER += ("both", "folds")
-
 # What is not part of what was trained: changing it leaves a record valid.
 PROSE = ("title", "short_epochs", "short_seeds", "was", "recall_first")
 
